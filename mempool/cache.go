@@ -1,0 +1,111 @@
+package mempool
+
+import "github.com/spdk-go/spdk-go/internal/sys"
+
+// Cache is one thread's share of a [Pool]. Only its thread may use it. Get and Put cost no
+// atomic operation; a batch is exchanged with the pool when the cache runs empty or full.
+//
+// SPDK: the per-lcore cache inside struct spdk_mempool, here explicit because a goroutine
+// does not know its core.
+type Cache[T any] struct {
+	pool  *Pool[T]
+	slab  []T    // pool.slab, one load nearer
+	out   []bool // pool.out
+	elems []*T   // stack; cap is the most the cache holds
+}
+
+// NewCache returns a cache of at most size elements of p, empty at first.
+//
+// SPDK: the cache_size of spdk_mempool_create
+func (p *Pool[T]) NewCache(size int) *Cache[T] {
+	size = max(2, min(size, len(p.slab)))
+	return &Cache[T]{pool: p, slab: p.slab, out: p.out, elems: make([]*T, 0, size)}
+}
+
+// Get takes one element, nil when cache and pool are empty. SPDK: spdk_mempool_get
+func (c *Cache[T]) Get() *T {
+	n := len(c.elems)
+	if n == 0 {
+		if n = c.refill(); n == 0 {
+			return nil
+		}
+	}
+	e := c.elems[n-1]
+	c.elems = c.elems[:n-1]
+	c.out[sys.SlabIndex(c.slab, e)] = true
+	return e
+}
+
+// Put gives one element back. It must come from the same pool, through any of its caches.
+//
+// SPDK: spdk_mempool_put
+func (c *Cache[T]) Put(e *T) {
+	i := sys.SlabIndex(c.slab, e)
+	if uint(i) >= uint(len(c.out)) || !c.out[i] {
+		c.pool.badPut(e, i)
+	}
+	c.out[i] = false
+	n := len(c.elems)
+	if n == cap(c.elems) {
+		n = c.flush(n / 2)
+	}
+	c.elems = c.elems[:n+1]
+	c.elems[n] = e
+}
+
+// GetBulk fills dst with elements, all or nothing. SPDK: spdk_mempool_get_bulk
+func (c *Cache[T]) GetBulk(dst []*T) bool {
+	n := len(c.elems)
+	if n < len(dst) {
+		if n = c.refill(); n < len(dst) {
+			return c.pool.GetBulk(dst)
+		}
+	}
+	copy(dst, c.elems[n-len(dst):])
+	c.elems = c.elems[:n-len(dst)]
+	for _, e := range dst {
+		c.out[sys.SlabIndex(c.slab, e)] = true
+	}
+	return true
+}
+
+// PutBulk gives the elements of src back. SPDK: spdk_mempool_put_bulk
+func (c *Cache[T]) PutBulk(src []*T) {
+	if len(c.elems)+len(src) > cap(c.elems) {
+		c.flush(len(c.elems) / 2)
+	}
+	if len(c.elems)+len(src) > cap(c.elems) {
+		c.pool.PutBulk(src)
+		return
+	}
+	for _, e := range src {
+		c.pool.checkin(e)
+	}
+	c.elems = append(c.elems, src...)
+}
+
+// Close returns what the cache holds to the pool. The cache must not be used afterwards.
+//
+// SPDK: rte_mempool_cache_flush, inside spdk_mempool_free
+func (c *Cache[T]) Close() { c.flush(len(c.elems)) }
+
+// refill takes half a cache from the pool and returns the number of elements held.
+//
+//go:noinline
+func (c *Cache[T]) refill() int {
+	n := len(c.elems)
+	got := c.pool.take(c.elems[n : n+(cap(c.elems)-n+1)/2])
+	c.elems = c.elems[:n+got]
+	return n + got
+}
+
+// flush gives n elements to the pool and returns the number still held.
+//
+//go:noinline
+func (c *Cache[T]) flush(n int) int {
+	keep := len(c.elems) - n
+	c.pool.give(c.elems[keep:])
+	clear(c.elems[keep:])
+	c.elems = c.elems[:keep]
+	return keep
+}

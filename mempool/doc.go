@@ -1,0 +1,15 @@
+// Package mempool holds the bounded containers of the core: pools of preallocated objects
+// with a cache per thread, and the ring that carries messages between threads.
+//
+// Nothing here blocks and nothing allocates after construction. What is exhausted says so
+// (nil, false, [Full]) and leaves it to the caller to wait or to refuse.
+//
+// A [Pool] is one slab of T. Elements travel as *T, so their identity is stable; a put of
+// a foreign or already free element is a programming error and panics with its index. A
+// [Cache] belongs to one thread: it serves get and put without atomics and exchanges half
+// of itself with the pool when it runs empty or full.
+//
+// An [MPSC] is a bounded ring of values: any goroutine pushes, one owner pops. It can be
+// closed when empty, after which a push reports [Closed]: that is how a thread exits
+// without losing a message.
+package mempool

@@ -1,0 +1,44 @@
+package mempool
+
+// FIFO is a queue of values for one owner, without atomics. It grows by doubling and keeps
+// what it grew to. The zero value is an empty queue.
+//
+// Not in SPDK, whose single-threaded queues are intrusive TAILQs.
+type FIFO[T any] struct {
+	buf  []T // a power of two long
+	head uint
+	tail uint
+}
+
+// Len returns the number of values queued. Not in SPDK.
+func (f *FIFO[T]) Len() int { return int(f.tail - f.head) }
+
+// Push appends v. Not in SPDK.
+func (f *FIFO[T]) Push(v T) {
+	if f.tail-f.head == uint(len(f.buf)) {
+		f.grow()
+	}
+	f.buf[f.tail&uint(len(f.buf)-1)] = v
+	f.tail++
+}
+
+// Pop takes the oldest value; the queue must not be empty. Not in SPDK.
+func (f *FIFO[T]) Pop() T {
+	p := &f.buf[f.head&uint(len(f.buf)-1)]
+	v := *p
+	var zero T
+	*p = zero
+	f.head++
+	return v
+}
+
+//go:noinline
+func (f *FIFO[T]) grow() {
+	buf := make([]T, max(16, 2*len(f.buf)))
+	for i := range f.Len() {
+		buf[i] = f.buf[(f.head+uint(i))&uint(len(f.buf)-1)]
+	}
+	f.tail -= f.head
+	f.head = 0
+	f.buf = buf
+}

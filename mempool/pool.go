@@ -1,0 +1,168 @@
+package mempool
+
+import (
+	"fmt"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/spdk-go/spdk-go/internal/sys"
+)
+
+// Pool is a fixed set of T, allocated once. Its methods may be called from any goroutine;
+// on a hot path use a [Cache] instead.
+//
+// SPDK: struct spdk_mempool. Elements are not zeroed between users, as there; unlike
+// there, double and foreign puts panic and Count is exact at quiescence.
+type Pool[T any] struct {
+	name string
+	slab []T
+	out  []bool // out[i]: element i is with a user; written by whoever moves it
+
+	lock atomic.Uint32
+	free []*T // stack, guarded by lock
+}
+
+// New returns a pool of count elements. ctor, if not nil, runs once per element.
+//
+// SPDK: spdk_mempool_create, spdk_mempool_create_ctor. Names need not be unique here.
+func New[T any](name string, count int, ctor func(e *T, index int)) (*Pool[T], error) {
+	if count <= 0 {
+		return nil, fmt.Errorf("mempool %q: count %d: a pool needs at least one element", name, count)
+	}
+	p := &Pool[T]{
+		name: name,
+		slab: make([]T, count),
+		out:  make([]bool, count),
+		free: make([]*T, count),
+	}
+	// The top of the stack is element 0, so that a lightly used pool touches few pages.
+	for i := range p.slab {
+		if ctor != nil {
+			ctor(&p.slab[i], i)
+		}
+		p.free[count-1-i] = &p.slab[i]
+	}
+	return p, nil
+}
+
+// Name returns the name given to [New]. SPDK: spdk_mempool_get_name
+func (p *Pool[T]) Name() string { return p.name }
+
+// Size returns the number of elements, free or not. Not in SPDK: there the creator
+// remembers it.
+func (p *Pool[T]) Size() int { return len(p.slab) }
+
+// Count returns the number of elements that are not in a cache or with a user. With every
+// cache closed, Count equal to Size means that nothing leaked.
+//
+// SPDK: spdk_mempool_count, which adds the caches up.
+func (p *Pool[T]) Count() int {
+	p.acquire()
+	defer p.release()
+	return len(p.free)
+}
+
+// ForEach visits every element, free or not, in order. The pool must be quiescent.
+//
+// SPDK: spdk_mempool_obj_iter
+func (p *Pool[T]) ForEach(fn func(e *T, index int)) {
+	for i := range p.slab {
+		fn(&p.slab[i], i)
+	}
+}
+
+// Get takes one element, nil when there is none. SPDK: spdk_mempool_get
+func (p *Pool[T]) Get() *T {
+	var one [1]*T
+	if p.take(one[:]) == 0 {
+		return nil
+	}
+	p.checkout(one[0])
+	return one[0]
+}
+
+// Put gives one element back. SPDK: spdk_mempool_put
+func (p *Pool[T]) Put(e *T) {
+	p.checkin(e)
+	p.give([]*T{e})
+}
+
+// GetBulk fills dst with elements, all or nothing. SPDK: spdk_mempool_get_bulk
+func (p *Pool[T]) GetBulk(dst []*T) bool {
+	if !p.takeAll(dst) {
+		return false
+	}
+	for _, e := range dst {
+		p.checkout(e)
+	}
+	return true
+}
+
+// PutBulk gives the elements of src back. SPDK: spdk_mempool_put_bulk
+func (p *Pool[T]) PutBulk(src []*T) {
+	for _, e := range src {
+		p.checkin(e)
+	}
+	p.give(src)
+}
+
+func (p *Pool[T]) checkout(e *T) { p.out[sys.SlabIndex(p.slab, e)] = true }
+
+func (p *Pool[T]) checkin(e *T) {
+	i := sys.SlabIndex(p.slab, e)
+	if i < 0 || !p.out[i] {
+		p.badPut(e, i)
+	}
+	p.out[i] = false
+}
+
+//go:noinline
+func (p *Pool[T]) badPut(e *T, i int) {
+	if i < 0 {
+		panic(fmt.Sprintf("mempool %q: put of %p, which is not one of its %d elements", p.name, e, len(p.slab)))
+	}
+	panic(fmt.Sprintf("mempool %q: double put of element %d", p.name, i))
+}
+
+// take moves up to len(dst) free elements to dst and returns how many.
+func (p *Pool[T]) take(dst []*T) int {
+	p.acquire()
+	n := min(len(dst), len(p.free))
+	p.pop(dst[:n])
+	p.release()
+	return n
+}
+
+func (p *Pool[T]) takeAll(dst []*T) bool {
+	p.acquire()
+	defer p.release()
+	if len(dst) > len(p.free) {
+		return false
+	}
+	p.pop(dst)
+	return true
+}
+
+func (p *Pool[T]) pop(dst []*T) {
+	top := len(p.free) - len(dst)
+	copy(dst, p.free[top:])
+	p.free = p.free[:top]
+}
+
+func (p *Pool[T]) give(src []*T) {
+	p.acquire()
+	p.free = append(p.free, src...)
+	p.release()
+}
+
+// The critical sections are a copy of a few hundred words, so a spin lock is right even
+// between reactors, which must not park.
+func (p *Pool[T]) acquire() {
+	for i := 0; !p.lock.CompareAndSwap(0, 1); i++ {
+		if i > 1000 {
+			runtime.Gosched()
+		}
+	}
+}
+
+func (p *Pool[T]) release() { p.lock.Store(0) }

@@ -1,0 +1,39 @@
+// Package reactor runs cooperative threads on pinned cores: SPDK's reactors, spdk_threads,
+// pollers and messages.
+//
+// # Who runs what
+//
+// A [Framework] owns everything; several can live in one process. [Framework.Start] starts
+// one [Reactor] per core: a goroutine locked to an OS thread that is pinned to the core. A
+// [Thread] is not an OS thread but a set of messages and pollers that one reactor runs;
+// everything that belongs to a Thread is touched only from there, so that it needs no lock.
+// Without Start a Thread is polled by hand, see reactortest.
+//
+// There is no hidden current thread. Every callback receives the Thread that it runs on,
+// and everything that needs "the caller's thread" takes it as an argument.
+//
+// # A round of a Thread
+//
+// [Thread.Poll] runs, in this order: the critical message, if there is one; deferred calls
+// ([Thread.Defer]); at most 8 messages; every active poller, the last registered first;
+// timed pollers that are due, by expiry. A callback must not block: while it runs, nothing
+// else on its core does.
+//
+// # Messages
+//
+// [Thread.SendMsg] may be called from any goroutine. Messages are values in a bounded ring;
+// a full ring is refused with ENOMEM, which is the sender's to handle, and a thread that has
+// exited answers ESRCH. Messages of one sender arrive in order. [Thread.SendMsgFrom] is the
+// same for a sender that knows which Thread it runs on and costs no atomic operation when
+// both are on one reactor. A function and a pointer travel without an allocation; a closure
+// or a value in an interface would cost one.
+//
+// # Sleeping
+//
+// In [ModePoll] a reactor spins. In [ModeHybrid], the default, it spins for
+// [Options.HybridSpin] after the last work and then sleeps in epoll until a message, a file
+// descriptor ([Thread.RegisterInterrupt]) or a timed poller wakes it. A poller that has to
+// be called all the time keeps its reactor from sleeping, unless it says that an interrupt
+// stands in for it ([Poller.RegisterInterrupt]). A sleeping reactor is woken by at most one
+// write to its eventfd.
+package reactor

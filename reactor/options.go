@@ -1,0 +1,77 @@
+package reactor
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/spdk-go/spdk-go/internal/sys"
+)
+
+// Mode says what a reactor does when it has nothing to do. Not in SPDK, where it is the
+// in_interrupt flag of a reactor.
+type Mode int32
+
+// The modes of a reactor. SPDK: spdk_reactor_set_interrupt_mode
+const (
+	ModeHybrid Mode = iota // spin for a while, then sleep until something happens
+	ModePoll               // spin
+)
+
+// String returns the mode's name on a command line.
+func (m Mode) String() string {
+	if m == ModePoll {
+		return "poll"
+	}
+	return "hybrid"
+}
+
+// Clock is where a Framework takes its time from. Not in SPDK: its tests mock
+// spdk_get_ticks.
+type Clock interface {
+	Ticks() uint64   // monotonic
+	TicksHz() uint64 // ticks per second
+}
+
+// Options configure a [Framework]. The zero value is a framework without reactors, polled
+// by hand.
+//
+// SPDK: struct spdk_app_opts, the part that concerns reactors
+type Options struct {
+	// Cores are the CPUs to run a reactor on, one each.
+	Cores []int
+	// Mode is what reactors do when idle.
+	Mode Mode
+	// HybridSpin is how long an idle reactor spins before it sleeps; 0 means 20 µs.
+	HybridSpin time.Duration
+	// NoPin leaves reactors as plain goroutines: neither locked to an OS thread nor
+	// pinned. For tests, and for machines with fewer CPUs than reactors.
+	NoPin bool
+	// MsgRingSize is how many messages can wait for a Thread, a power of two; 0 means
+	// 4096 (128 KiB for each Thread).
+	MsgRingSize int
+	// Clock is nil for the machine's own.
+	Clock Clock
+	// Log takes the reports of the framework, nil means slog.Default. It is called from
+	// a goroutine of its own, never from a reactor.
+	Log *slog.Logger
+}
+
+func (o *Options) setDefaults() {
+	if o.HybridSpin == 0 {
+		o.HybridSpin = 20 * time.Microsecond
+	}
+	if o.MsgRingSize == 0 {
+		o.MsgRingSize = 4096
+	}
+	if o.Clock == nil {
+		o.Clock = machineClock{}
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+}
+
+type machineClock struct{}
+
+func (machineClock) Ticks() uint64   { return sys.Ticks() }
+func (machineClock) TicksHz() uint64 { return sys.TicksHz() }

@@ -1,0 +1,293 @@
+package reactor
+
+import (
+	"container/heap"
+	"fmt"
+	"time"
+)
+
+// PollerResult is what a poller says of a call: whether it found something to do.
+//
+// SPDK: enum spdk_thread_poller_rc
+type PollerResult int
+
+// Results of a poller. SPDK: SPDK_POLLER_IDLE, SPDK_POLLER_BUSY
+const (
+	Idle PollerResult = 0
+	Busy PollerResult = 1
+)
+
+// PollerFunc is a poller's function; t is the thread it was registered on.
+//
+// SPDK: spdk_poller_fn
+type PollerFunc func(t *Thread, ctx any) PollerResult
+
+// PollerState is where a poller is in its life. SPDK: enum spdk_poller_state
+type PollerState uint8
+
+// States of a poller. SPDK: SPDK_POLLER_STATE_WAITING and its siblings
+const (
+	PollerWaiting      PollerState = iota // will run
+	PollerRunning                         // its function is on the stack
+	PollerUnregistered                    // will be taken away when it would run next
+	PollerPausing                         // will be set aside when it would run next
+	PollerPaused                          // set aside
+)
+
+// String returns the state's name. SPDK: spdk_poller_get_state_str
+func (s PollerState) String() string {
+	return [...]string{"waiting", "running", "unregistered", "pausing", "paused"}[s]
+}
+
+// Poller is a function that its thread calls every round, or every period. All methods
+// must be called on the poller's thread.
+//
+// SPDK: struct spdk_poller
+type Poller struct {
+	fn    PollerFunc
+	ctx   any
+	state PollerState
+	// interruptible: an interrupt wakes the reactor when this poller has work, so that
+	// it does not keep the reactor from sleeping.
+	interruptible bool
+	runCount      uint64
+	busyCount     uint64
+
+	period  uint64 // ticks; 0 for an active poller
+	nextRun uint64 // ticks
+	order   uint64 // equal expiries run first in, first out
+
+	t    *Thread
+	id   uint64
+	name string
+}
+
+// RegisterPoller has fn called with ctx on t, every round if period is 0, else every
+// period. An empty name stands for fn's address. On t only. It returns nil when t has
+// exited.
+//
+// SPDK: spdk_poller_register, spdk_poller_register_named
+func (t *Thread) RegisterPoller(name string, fn PollerFunc, ctx any, period time.Duration) *Poller {
+	t.AssertCurrent()
+	if t.IsExited() {
+		return nil
+	}
+	t.lastPollerID++
+	p := &Poller{fn: fn, ctx: ctx, t: t, id: t.lastPollerID, name: name}
+	if name == "" {
+		p.name = fmt.Sprintf("%p", fn)
+	}
+	if period > 0 {
+		p.period = max(1, t.fw.toTicks(period))
+	}
+	t.insertPoller(p)
+	return p
+}
+
+func (t *Thread) insertPoller(p *Poller) {
+	if p.period == 0 {
+		t.active = append(t.active, p)
+		if !p.interruptible {
+			t.spinners++
+		}
+		return
+	}
+	p.nextRun = t.fw.Ticks() + p.period
+	t.insertTimed(p)
+}
+
+func (t *Thread) insertTimed(p *Poller) {
+	t.timerOrder++
+	p.order = t.timerOrder
+	heap.Push(&t.timed, p)
+}
+
+// removeActive takes the poller at index i off the active list, keeping the order.
+func (t *Thread) removeActive(i int) {
+	if !t.active[i].interruptible {
+		t.spinners--
+	}
+	copy(t.active[i:], t.active[i+1:])
+	t.active[len(t.active)-1] = nil
+	t.active = t.active[:len(t.active)-1]
+}
+
+func (t *Thread) removePaused(p *Poller) {
+	for i, q := range t.paused {
+		if q == p {
+			t.paused = append(t.paused[:i], t.paused[i+1:]...)
+			return
+		}
+	}
+	panic(fmt.Sprintf("reactor: paused poller %q is not on thread %q", p.name, t.name))
+}
+
+// Unregister ends the poller; its function is not called again. It may be called from
+// inside the function.
+//
+// SPDK: spdk_poller_unregister
+func (p *Poller) Unregister() {
+	p.t.AssertCurrent()
+	switch p.state {
+	case PollerUnregistered:
+		panic(fmt.Sprintf("reactor: poller %q of thread %q is unregistered twice", p.name, p.t.name))
+	case PollerPaused:
+		p.t.removePaused(p)
+	}
+	p.state = PollerUnregistered
+}
+
+// Pause stops calls until [Poller.Resume]. Pausing twice is harmless.
+//
+// SPDK: spdk_poller_pause
+func (p *Poller) Pause() {
+	p.t.AssertCurrent()
+	switch p.state {
+	case PollerWaiting, PollerRunning:
+		p.state = PollerPausing
+	case PollerUnregistered:
+		panic(fmt.Sprintf("reactor: poller %q of thread %q is paused after its unregister", p.name, p.t.name))
+	}
+}
+
+// Resume undoes a [Poller.Pause]; a timed poller runs one period from now. Resuming a
+// poller that is not paused is harmless.
+//
+// SPDK: spdk_poller_resume
+func (p *Poller) Resume() {
+	p.t.AssertCurrent()
+	switch p.state {
+	case PollerPaused:
+		p.t.removePaused(p)
+		p.state = PollerWaiting
+		p.t.insertPoller(p)
+	case PollerPausing:
+		p.state = PollerWaiting
+	case PollerUnregistered:
+		panic(fmt.Sprintf("reactor: poller %q of thread %q is resumed after its unregister", p.name, p.t.name))
+	}
+}
+
+// RegisterInterrupt says that this active poller need not be called while its reactor
+// sleeps, because an [Interrupt] or a message wakes the reactor whenever the poller would
+// find work.
+//
+// SPDK: spdk_poller_register_interrupt with a NULL callback
+func (p *Poller) RegisterInterrupt() {
+	p.t.AssertCurrent()
+	if p.interruptible {
+		return
+	}
+	p.interruptible = true
+	for _, q := range p.t.active {
+		if q == p {
+			p.t.spinners--
+		}
+	}
+}
+
+// Name returns the poller's name. SPDK: spdk_poller_get_name
+func (p *Poller) Name() string { return p.name }
+
+// ID returns the poller's number on its thread, from 1. SPDK: spdk_poller_get_id
+func (p *Poller) ID() uint64 { return p.id }
+
+// State returns the poller's state. SPDK: spdk_poller_get_state_str
+func (p *Poller) State() PollerState { return p.state }
+
+// PeriodTicks returns the period in ticks, 0 for an active poller.
+//
+// SPDK: spdk_poller_get_period_ticks
+func (p *Poller) PeriodTicks() uint64 { return p.period }
+
+// Stats returns how often the poller ran and how often it was busy.
+//
+// SPDK: spdk_poller_get_stats
+func (p *Poller) Stats() (runs, busy uint64) { return p.runCount, p.busyCount }
+
+// call runs the poller's function and reports whether the poller stays where it is.
+func (p *Poller) call(t *Thread) (busy, stays bool) {
+	p.state = PollerRunning
+	rc := p.fn(t, p.ctx)
+	p.runCount++
+	if rc > 0 {
+		p.busyCount++
+		busy = true
+	}
+	if p.state == PollerRunning {
+		p.state = PollerWaiting
+		return busy, true
+	}
+	return busy, p.state == PollerWaiting
+}
+
+// settle puts a poller that has been taken off its list where its state says.
+func (p *Poller) settle() {
+	if p.state == PollerPausing {
+		p.state = PollerPaused
+		p.t.paused = append(p.t.paused, p)
+	}
+}
+
+// pollActive runs every active poller, the last registered first, as SPDK does.
+func (t *Thread) pollActive() (busy bool) {
+	for i := len(t.active) - 1; i >= 0; i-- {
+		p := t.active[i]
+		stays := p.state == PollerWaiting
+		if stays {
+			var b bool
+			b, stays = p.call(t)
+			busy = busy || b
+		}
+		if !stays {
+			t.removeActive(i)
+			p.settle()
+		}
+	}
+	return busy
+}
+
+// pollTimed runs the timed pollers that are due, by expiry.
+func (t *Thread) pollTimed(now uint64) (busy bool) {
+	for len(t.timed) > 0 && t.timed[0].nextRun <= now {
+		p := t.timed[0]
+		heap.Pop(&t.timed)
+		stays := p.state == PollerWaiting
+		if stays {
+			var b bool
+			b, stays = p.call(t)
+			busy = busy || b
+		}
+		if !stays {
+			p.settle()
+			continue
+		}
+		p.nextRun = now + p.period
+		t.insertTimed(p)
+	}
+	return busy
+}
+
+// timerHeap orders timed pollers by expiry.
+type timerHeap []*Poller
+
+func (h timerHeap) Len() int { return len(h) }
+
+func (h timerHeap) Less(i, j int) bool {
+	if h[i].nextRun != h[j].nextRun {
+		return h[i].nextRun < h[j].nextRun
+	}
+	return h[i].order < h[j].order
+}
+
+func (h timerHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+
+func (h *timerHeap) Push(x any) { *h = append(*h, x.(*Poller)) }
+
+func (h *timerHeap) Pop() any {
+	old := *h
+	p := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	return p
+}

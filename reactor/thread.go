@@ -1,0 +1,368 @@
+package reactor
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spdk-go/spdk-go/mempool"
+)
+
+const (
+	// msgBatch is how many messages a round runs. SPDK: SPDK_MSG_BATCH_SIZE
+	msgBatch = 8
+	// exitTimeout is how long an exiting thread may be held. SPDK: SPDK_THREAD_EXIT_TIMEOUT_SEC
+	exitTimeout = 5 * time.Second
+)
+
+// MsgFunc is the function of a message; t is the thread that the message was sent to.
+//
+// SPDK: spdk_msg_fn
+type MsgFunc func(t *Thread, ctx any)
+
+type message struct {
+	fn  MsgFunc
+	ctx any
+}
+
+type threadState uint32
+
+const (
+	threadRunning threadState = iota
+	threadExiting
+	threadExited
+)
+
+// Thread is a cooperative thread: messages and pollers that run one at a time on one
+// reactor. SendMsg and the accessors may be called from any goroutine, everything else
+// only from the thread itself.
+//
+// SPDK: struct spdk_thread
+type Thread struct {
+	fw      *Framework
+	name    string
+	id      uint64
+	cpumask *Cpuset // nil: any core
+	reactor *Reactor
+	state   atomic.Uint32
+
+	critical atomic.Pointer[MsgFunc]
+	msgs     mempool.MPSC[message] // from anywhere
+	local    mempool.FIFO[message] // from threads of the same reactor, see SendMsgFrom
+	deferred mempool.FIFO[message] // from this thread, see Defer
+
+	inPoll   bool
+	active   []*Poller
+	spinners int // active pollers that keep the reactor from sleeping
+	timed    timerHeap
+	paused   []*Poller
+
+	lastPollerID uint64
+	timerOrder   uint64
+	exitDeadline uint64
+	interrupts   []*Interrupt
+	exts         [maxExt]ThreadExt
+
+	busyLocal uint64 // ticks, not yet published
+	idleLocal uint64
+	busyTicks atomic.Uint64
+	idleTicks atomic.Uint64
+}
+
+// Name returns the name given at creation. SPDK: spdk_thread_get_name
+func (t *Thread) Name() string { return t.name }
+
+// ID returns the thread's number in its framework, from 1, never reused.
+//
+// SPDK: spdk_thread_get_id
+func (t *Thread) ID() uint64 { return t.id }
+
+// Framework returns the framework that owns the thread. Not in SPDK, where it is the
+// process.
+func (t *Thread) Framework() *Framework { return t.fw }
+
+// Reactor returns the reactor that runs the thread, nil when it is polled by hand.
+//
+// SPDK: struct spdk_lw_thread
+func (t *Thread) Reactor() *Reactor { return t.reactor }
+
+// IsRunning reports whether [Thread.Exit] has not been called yet.
+//
+// SPDK: spdk_thread_is_running
+func (t *Thread) IsRunning() bool { return threadState(t.state.Load()) == threadRunning }
+
+// IsExited reports whether the thread has come to its end and will not run again.
+//
+// SPDK: spdk_thread_is_exited
+func (t *Thread) IsExited() bool { return threadState(t.state.Load()) == threadExited }
+
+// Stats returns the ticks that the thread spent busy and idle, until a few milliseconds ago
+// for a thread of a reactor.
+//
+// SPDK: spdk_thread_get_stats
+func (t *Thread) Stats() (busy, idle uint64) { return t.busyTicks.Load(), t.idleTicks.Load() }
+
+// AssertCurrent panics when the caller is not running on t. It costs a load, so the calls
+// that need it make it always.
+//
+// Not in SPDK, where spdk_get_thread() == thread is asserted.
+func (t *Thread) AssertCurrent() {
+	if !t.inPoll && !t.fw.manual {
+		panic(fmt.Sprintf("reactor: this call must be made on thread %q", t.name))
+	}
+}
+
+// SendMsg has fn called with ctx on t, later. Any goroutine may call it. It returns 0,
+// ENOMEM when t has no room for a message, or ESRCH when t has exited; fn is called if and
+// only if it returned 0.
+//
+// SPDK: spdk_thread_send_msg, which aborts the process instead of returning an error.
+func (t *Thread) SendMsg(fn MsgFunc, ctx any) syscall.Errno {
+	switch t.msgs.Push(message{fn, ctx}) {
+	case mempool.Full:
+		return syscall.ENOMEM
+	case mempool.Closed:
+		return syscall.ESRCH
+	}
+	t.wake()
+	return 0
+}
+
+// SendMsgFrom is [Thread.SendMsg] for a caller that runs on the thread from, and cheaper
+// when both threads belong to one reactor.
+//
+// Not in SPDK: there spdk_thread_send_msg finds out itself.
+func (t *Thread) SendMsgFrom(from *Thread, fn MsgFunc, ctx any) syscall.Errno {
+	// The local queue is taken only while the shared ring is empty, and always run before
+	// it: so messages of one sender stay in order, and the ring cannot starve.
+	if from.reactor == t.reactor && t.msgs.Empty() &&
+		t.local.Len() < t.fw.opts.MsgRingSize && !t.IsExited() {
+		t.local.Push(message{fn, ctx})
+		return 0
+	}
+	return t.SendMsg(fn, ctx)
+}
+
+// Defer has fn called with ctx on t in its next round, before any message. On t only. It
+// cannot fail: use it for work whose amount is bounded by objects that exist already, such
+// as the completion of an IO.
+//
+// SPDK: spdk_thread_send_msg to the calling thread
+func (t *Thread) Defer(fn MsgFunc, ctx any) { t.deferred.Push(message{fn, ctx}) }
+
+// SendMsgRetry is [Thread.SendMsgFrom] that does not give up: while t has no room, the
+// caller's thread tries again every round. It returns false, and fn is never called, when t
+// has exited by the time of the call. It allocates when t is full; not for hot paths.
+//
+// Not in SPDK, whose queue is assumed to be large enough.
+func (t *Thread) SendMsgRetry(from *Thread, fn MsgFunc, ctx any) bool {
+	switch t.SendMsgFrom(from, fn, ctx) {
+	case 0:
+		return true
+	case syscall.ESRCH:
+		return false
+	}
+	from.Defer(retrySend, &sendRetry{to: t, msg: message{fn, ctx}})
+	return true
+}
+
+type sendRetry struct {
+	to  *Thread
+	msg message
+}
+
+func retrySend(t *Thread, ctx any) {
+	r := ctx.(*sendRetry)
+	if r.to.SendMsgFrom(t, r.msg.fn, r.msg.ctx) == syscall.ENOMEM {
+		t.Defer(retrySend, r)
+	}
+}
+
+// SendCriticalMsg has fn called on t before anything else. There is one slot: EBUSY says
+// that an earlier critical message has not run yet. Any goroutine may call it.
+//
+// SPDK: spdk_thread_send_critical_msg, which aborts the process when the slot is taken.
+func (t *Thread) SendCriticalMsg(fn MsgFunc) syscall.Errno {
+	if t.IsExited() {
+		return syscall.ESRCH
+	}
+	if !t.critical.CompareAndSwap(nil, &fn) {
+		return syscall.EBUSY
+	}
+	t.wake()
+	return 0
+}
+
+// ExecMsg calls fn at once if the caller's thread is t, and sends a message otherwise.
+//
+// SPDK: spdk_thread_exec_msg
+func (t *Thread) ExecMsg(from *Thread, fn MsgFunc, ctx any) syscall.Errno {
+	if from == t {
+		fn(t, ctx)
+		return 0
+	}
+	return t.SendMsgFrom(from, fn, ctx)
+}
+
+func (t *Thread) wake() {
+	if r := t.reactor; r != nil {
+		r.wake()
+	}
+}
+
+// Poll runs one round of the thread by hand, at the time now in ticks (0 means the
+// framework's clock). It reports whether there was anything to do. Only for frameworks
+// without reactors.
+//
+// SPDK: spdk_thread_poll
+func (t *Thread) Poll(now uint64) (busy bool) {
+	if t.reactor != nil {
+		panic(fmt.Sprintf("reactor: thread %q is polled by hand but belongs to a reactor", t.name))
+	}
+	start := t.fw.Ticks()
+	if now == 0 {
+		now = start
+	}
+	busy = t.poll(now)
+	if busy {
+		t.busyLocal += t.fw.Ticks() - start
+	} else {
+		t.idleLocal += t.fw.Ticks() - start
+	}
+	t.publish()
+	return busy
+}
+
+func (t *Thread) publish() {
+	t.busyTicks.Store(t.busyLocal)
+	t.idleTicks.Store(t.idleLocal)
+}
+
+// poll runs one round.
+func (t *Thread) poll(now uint64) (busy bool) {
+	t.inPoll = true
+	if t.critical.Load() != nil {
+		t.runCritical()
+		busy = true
+	}
+	if t.deferred.Len() > 0 {
+		runQueue(t, &t.deferred, t.deferred.Len())
+		busy = true
+	}
+	if t.local.Len() > 0 || t.msgs.Ready() {
+		t.runMessages()
+		busy = true
+	}
+	if len(t.active) > 0 && t.pollActive() {
+		busy = true
+	}
+	if len(t.timed) > 0 && t.timed[0].nextRun <= now && t.pollTimed(now) {
+		busy = true
+	}
+	if t.state.Load() != uint32(threadRunning) {
+		t.tryExit(now)
+	}
+	t.inPoll = false
+	return busy
+}
+
+func (t *Thread) runCritical() {
+	fn := t.critical.Load()
+	t.critical.Store(nil)
+	(*fn)(t, nil)
+}
+
+// runMessages runs at most msgBatch messages that were there at the start.
+func (t *Thread) runMessages() {
+	n := min(t.local.Len(), msgBatch)
+	runQueue(t, &t.local, n)
+	if t.local.Len() > 0 {
+		return // the shared ring has to wait until the local queue is empty, see SendMsgFrom
+	}
+	var m message
+	for ; n < msgBatch && t.msgs.Pop(&m); n++ {
+		m.fn(t, m.ctx)
+		if t.local.Len() > 0 {
+			break
+		}
+	}
+	t.msgs.Release()
+}
+
+func runQueue(t *Thread, q *mempool.FIFO[message], n int) {
+	for range n {
+		m := q.Pop()
+		m.fn(t, m.ctx)
+	}
+}
+
+// hasWork reports whether a round would find something other than pollers.
+func (t *Thread) hasWork() bool {
+	return t.deferred.Len() > 0 || t.local.Len() > 0 || !t.msgs.Empty() || t.critical.Load() != nil
+}
+
+// Exit asks t to end: it ends once it holds no message, poller, channel or interrupt, or
+// after 5 seconds, by force and with a report of what held it. Until then it runs as
+// before. On t only; calling it again is harmless.
+//
+// SPDK: spdk_thread_exit
+func (t *Thread) Exit() {
+	t.AssertCurrent()
+	t.exit()
+}
+
+func (t *Thread) exit() {
+	if t.state.CompareAndSwap(uint32(threadRunning), uint32(threadExiting)) {
+		t.exitDeadline = t.fw.Ticks() + t.fw.toTicks(exitTimeout)
+	}
+}
+
+// tryExit ends an exiting thread if nothing holds it any more.
+func (t *Thread) tryExit(now uint64) {
+	if t.IsExited() {
+		return
+	}
+	forced := now >= t.exitDeadline
+	held := t.Holding()
+	if held == "" || forced {
+		if !t.msgs.Close() && !forced {
+			return // a message came in meanwhile
+		}
+		t.state.Store(uint32(threadExited))
+		t.fw.removeThread(t)
+		if forced && held != "" {
+			t.fw.warn("thread is forced to exit: release what holds it before Exit",
+				"thread", t.name, "held by", held)
+		}
+	}
+}
+
+// Holding says in words what keeps t from exiting, "" if nothing does. On t only.
+//
+// Not in SPDK, which logs the first such thing.
+func (t *Thread) Holding() string {
+	var held []string
+	if n := t.deferred.Len() + t.local.Len() + t.msgs.Count(); n > 0 {
+		held = append(held, fmt.Sprintf("%d messages", n))
+	}
+	for _, pollers := range [][]*Poller{t.active, t.timed, t.paused} {
+		for _, p := range pollers {
+			if p.state != PollerUnregistered {
+				held = append(held, fmt.Sprintf("poller %s", p.name))
+			}
+		}
+	}
+	for _, i := range t.interrupts {
+		held = append(held, fmt.Sprintf("interrupt %s", i.name))
+	}
+	for _, e := range t.exts {
+		if e != nil {
+			if h := e.Holding(); h != "" {
+				held = append(held, h)
+			}
+		}
+	}
+	return strings.Join(held, ", ")
+}
