@@ -1,0 +1,191 @@
+package fsdev
+
+import (
+	"fmt"
+	"syscall"
+
+	"github.com/spdk-go/spdk-go/iochannel"
+	"github.com/spdk-go/spdk-go/reactor"
+)
+
+// StatusCplFunc completes an operation without a result. SPDK: spdk_fsdev_unlink_cpl_cb
+type StatusCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno)
+
+// EntryCplFunc completes an operation that yields a file object, with one more reference to
+// it, which [Desc.Forget] gives back. SPDK: spdk_fsdev_lookup_cpl_cb
+type EntryCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, obj FileObject, attr *Attr)
+
+// AttrCplFunc completes an operation that yields attributes. SPDK: spdk_fsdev_getattr_cpl_cb
+type AttrCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, attr *Attr)
+
+// ReadlinkCplFunc completes [Desc.Readlink]. SPDK: spdk_fsdev_readlink_cpl_cb
+type ReadlinkCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, target []byte)
+
+// StatfsCplFunc completes [Desc.Statfs]. SPDK: spdk_fsdev_statfs_cpl_cb
+type StatfsCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, st *Statfs)
+
+// SizeCplFunc completes an operation that yields a number of bytes.
+//
+// SPDK: spdk_fsdev_read_cpl_cb
+type SizeCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, n uint64)
+
+// OpenCplFunc completes an operation that opens a file or directory.
+//
+// SPDK: spdk_fsdev_fopen_cpl_cb
+type OpenCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, h FileHandle)
+
+// CreateCplFunc completes [Desc.Create]. SPDK: spdk_fsdev_create_cpl_cb
+type CreateCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, obj FileObject, attr *Attr, h FileHandle)
+
+// MountCplFunc completes [Desc.Mount]. SPDK: spdk_fsdev_mount_cpl_cb
+type MountCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, opts *MountOpts, root FileObject)
+
+// ReaddirEntryFunc takes an entry of a directory, or returns false because there is no
+// room for it. next is the offset to continue after this entry. It is called on the
+// channel's thread, before the completion of the [Desc.Readdir], and, unlike that, possibly
+// from inside the call. SPDK: spdk_fsdev_readdir_entry_cb
+type ReaddirEntryFunc func(ctx any, ch *iochannel.Channel, name []byte, obj FileObject, attr *Attr, next uint64) bool
+
+type ioState uint8
+
+const (
+	ioFree ioState = iota
+	ioSubmitted
+	ioCompleted
+)
+
+// newIO takes an IO for an operation on ch, nil when none is free.
+func (d *Desc) newIO(ch *iochannel.Channel, typ IOType, unique uint64, cpl, ctx any) *IO {
+	st := iochannel.Ctx[channelState](ch)
+	io := st.ios.Get()
+	if io == nil {
+		return nil
+	}
+	io.Type = typ
+	io.Unique = unique
+	io.desc = d
+	io.ch = ch
+	io.st = st
+	io.cpl = cpl
+	io.cplCtx = ctx
+	return io
+}
+
+// submit hands io to its module.
+func (io *IO) submit() {
+	st := io.st
+	io.ch.Ref()
+	io.index = len(st.submitted)
+	st.submitted = append(st.submitted, io)
+	io.state = ioSubmitted
+	st.inSubmit = true
+	st.dev.SubmitRequest(st.moduleCh, io)
+	st.inSubmit = false
+}
+
+// Complete ends the operation with errno, 0 for success. The module must not touch io
+// afterwards. On the IO's thread only, exactly once per SubmitRequest.
+//
+// SPDK: spdk_fsdev_io_complete
+func (io *IO) Complete(errno syscall.Errno) {
+	io.ch.Thread().AssertCurrent()
+	if io.state != ioSubmitted {
+		panic(fmt.Sprintf("fsdev: %v with unique %d is completed in state %d", io.Type, io.Unique, io.state))
+	}
+	io.state = ioCompleted
+	io.errno = errno
+	if io.st.inSubmit {
+		io.ch.Thread().Defer(deliver, io)
+		return
+	}
+	io.deliver()
+}
+
+func deliver(_ *reactor.Thread, ctx any) { ctx.(*IO).deliver() }
+
+// deliver calls the completion and frees io.
+func (io *IO) deliver() {
+	st := io.st
+	last := len(st.submitted) - 1
+	moved := st.submitted[last]
+	st.submitted[io.index] = moved
+	moved.index = io.index
+	st.submitted[last] = nil
+	st.submitted = st.submitted[:last]
+
+	if io.errno == 0 {
+		io.deliverResult()
+	} else {
+		io.deliverError()
+	}
+	ch := io.ch
+	io.state = ioFree
+	// What the caller lent must not stay reachable from the pool.
+	io.Name, io.Name2, io.Value, io.Iovs, io.Target, io.OutTarget = nil, nil, nil, nil, nil, nil
+	io.Ctx, io.cpl, io.cplCtx, io.emit = nil, nil, nil, nil
+	st.ios.Put(io)
+	ch.Put()
+}
+
+func (io *IO) deliverResult() {
+	switch cpl := io.cpl.(type) {
+	case AttrCplFunc:
+		cpl(io.cplCtx, io.ch, 0, &io.OutAttr)
+	case EntryCplFunc:
+		cpl(io.cplCtx, io.ch, 0, io.OutObject, &io.OutAttr)
+	case SizeCplFunc:
+		cpl(io.cplCtx, io.ch, 0, io.OutSize)
+	case StatusCplFunc:
+		cpl(io.cplCtx, io.ch, 0)
+	case OpenCplFunc:
+		cpl(io.cplCtx, io.ch, 0, io.OutHandle)
+	case CreateCplFunc:
+		cpl(io.cplCtx, io.ch, 0, io.OutObject, &io.OutAttr, io.OutHandle)
+	case ReadlinkCplFunc:
+		cpl(io.cplCtx, io.ch, 0, io.OutTarget)
+	case StatfsCplFunc:
+		cpl(io.cplCtx, io.ch, 0, &io.OutStatfs)
+	case MountCplFunc:
+		cpl(io.cplCtx, io.ch, 0, &io.Mount, io.OutObject)
+	default:
+		panic(fmt.Sprintf("fsdev: %v has a completion of type %T", io.Type, io.cpl))
+	}
+}
+
+// deliverError passes empty results, so that nobody sees those of an earlier use.
+func (io *IO) deliverError() {
+	io.OutAttr, io.OutStatfs, io.Mount = Attr{}, Statfs{}, MountOpts{}
+	switch cpl := io.cpl.(type) {
+	case AttrCplFunc:
+		cpl(io.cplCtx, io.ch, io.errno, &io.OutAttr)
+	case EntryCplFunc:
+		cpl(io.cplCtx, io.ch, io.errno, 0, &io.OutAttr)
+	case SizeCplFunc:
+		cpl(io.cplCtx, io.ch, io.errno, 0)
+	case StatusCplFunc:
+		cpl(io.cplCtx, io.ch, io.errno)
+	case OpenCplFunc:
+		cpl(io.cplCtx, io.ch, io.errno, 0)
+	case CreateCplFunc:
+		cpl(io.cplCtx, io.ch, io.errno, 0, &io.OutAttr, 0)
+	case ReadlinkCplFunc:
+		cpl(io.cplCtx, io.ch, io.errno, nil)
+	case StatfsCplFunc:
+		cpl(io.cplCtx, io.ch, io.errno, &io.OutStatfs)
+	case MountCplFunc:
+		cpl(io.cplCtx, io.ch, io.errno, &io.Mount, 0)
+	default:
+		panic(fmt.Sprintf("fsdev: %v has a completion of type %T", io.Type, io.cpl))
+	}
+}
+
+// Emit offers an entry of a READDIR to the client; next is the offset to continue after
+// it. False means that it did not fit: the module takes back the entry's lookup reference,
+// if it took one, and completes the IO with 0. With io.Plus, every entry but "." and ".."
+// carries one lookup reference to obj; without it, obj is 0 and of attr only Ino and the
+// type in Mode are used.
+//
+// SPDK: spdk_fsdev_readdir_entry_cb_fn, u_in.readdir.entry_cb_fn
+func (io *IO) Emit(name []byte, obj FileObject, attr *Attr, next uint64) bool {
+	return io.emit(io.cplCtx, io.ch, name, obj, attr, next)
+}

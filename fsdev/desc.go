@@ -1,0 +1,72 @@
+package fsdev
+
+import (
+	"fmt"
+	"slices"
+	"syscall"
+
+	"github.com/spdk-go/spdk-go/iochannel"
+	"github.com/spdk-go/spdk-go/reactor"
+)
+
+// Desc is an open file system device. It is opened and closed on one thread; its
+// operations may be used on every thread that has a channel.
+//
+// SPDK: struct spdk_fsdev_desc
+type Desc struct {
+	f        *Fsdev
+	t        *reactor.Thread
+	event    EventFunc
+	eventCtx any
+	closed   bool // on t only
+}
+
+// Open opens the device registered under name. event receives its events with ctx on t; it
+// must not be nil (EINVAL). ENODEV: there is no such device, or it is being removed.
+//
+// SPDK: spdk_fsdev_open
+func Open(t *reactor.Thread, name string, event EventFunc, ctx any) (*Desc, error) {
+	t.AssertCurrent()
+	if event == nil {
+		return nil, fmt.Errorf("fsdev %q: open without an event function: %w", name, syscall.EINVAL)
+	}
+	m := managerOf(t.Framework())
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.find(name)
+	if f == nil {
+		return nil, fmt.Errorf("fsdev %q: there is no such device: %w", name, syscall.ENODEV)
+	}
+	if f.status != fsdevReady {
+		return nil, fmt.Errorf("fsdev %q: it is being removed: %w", name, syscall.ENODEV)
+	}
+	d := &Desc{f: f, t: t, event: event, eventCtx: ctx}
+	f.descs = append(f.descs, d)
+	return d, nil
+}
+
+// Close closes the descriptor. On the thread that opened it, after its channels have been
+// put. Events that are under way are not delivered any more.
+//
+// SPDK: spdk_fsdev_close
+func (d *Desc) Close() {
+	d.t.AssertCurrent()
+	if d.closed {
+		panic(fmt.Sprintf("fsdev %q: a descriptor is closed twice", d.f.name))
+	}
+	d.closed = true
+	m := d.f.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	d.f.descs = slices.DeleteFunc(d.f.descs, func(e *Desc) bool { return e == d })
+	d.f.removeIfClosed(d.t)
+}
+
+// Fsdev returns the device. SPDK: spdk_fsdev_desc_get_fsdev
+func (d *Desc) Fsdev() *Fsdev { return d.f }
+
+// IOChannel returns a reference to t's channel of the device, nil if it cannot be created.
+// On t only.
+//
+// SPDK: spdk_fsdev_get_io_channel
+func (d *Desc) IOChannel(t *reactor.Thread) *iochannel.Channel { return d.f.ioDev.Get(t) }

@@ -1,0 +1,198 @@
+package fsdev
+
+import (
+	"fmt"
+	"slices"
+	"syscall"
+
+	"github.com/spdk-go/spdk-go/iochannel"
+	"github.com/spdk-go/spdk-go/mempool"
+	"github.com/spdk-go/spdk-go/reactor"
+)
+
+// Device is what a module implements for each of its file systems.
+//
+// SPDK: struct spdk_fsdev_fn_table
+type Device interface {
+	// SubmitRequest starts io on the thread of ch, which is the module's own channel (see
+	// IOChannel). It must not block. It, or something it set going, calls io.Complete.
+	// SPDK: submit_request
+	SubmitRequest(ch *iochannel.Channel, io *IO)
+	// IOChannel returns a reference to the module's channel for t, nil if there is none
+	// to be had. It is put when t's fsdev channel goes. SPDK: get_io_channel
+	IOChannel(t *reactor.Thread) *iochannel.Channel
+	// Destruct frees the device, which has no descriptors and channels left, and calls
+	// done exactly once on t, at once or later. SPDK: destruct, spdk_fsdev_destruct_done
+	Destruct(t *reactor.Thread, done func(t *reactor.Thread, err error))
+}
+
+// EventType is what a [Desc]'s opener is told. SPDK: enum spdk_fsdev_event_type
+type EventType int
+
+// EventRemove says that the device is going away: put the channels and close the Desc.
+//
+// SPDK: SPDK_FSDEV_EVENT_REMOVE
+const EventRemove EventType = 0
+
+// EventFunc receives events of a device, on the thread that opened it.
+//
+// SPDK: spdk_fsdev_event_cb_t
+type EventFunc func(t *reactor.Thread, typ EventType, f *Fsdev, ctx any)
+
+type fsdevStatus int
+
+const (
+	fsdevReady fsdevStatus = iota
+	fsdevUnregistering
+	fsdevRemoving // all descriptors closed
+)
+
+// Fsdev is a registered file system device.
+//
+// SPDK: struct spdk_fsdev
+type Fsdev struct {
+	m      *manager
+	name   string
+	module Module
+	dev    Device
+	ioDev  *iochannel.Device
+
+	// guarded by m.mu
+	status fsdevStatus
+	descs  []*Desc
+	unreg  fsdevUnregister
+}
+
+type fsdevUnregister struct {
+	t   *reactor.Thread
+	cb  func(t *reactor.Thread, ctx any, err error)
+	ctx any
+}
+
+// channelState is the context of a thread's channel of an Fsdev.
+type channelState struct {
+	dev       Device
+	moduleCh  *iochannel.Channel
+	cacheCh   *iochannel.Channel
+	ios       *mempool.Cache[IO]
+	submitted []*IO // in flight
+	inSubmit  bool
+}
+
+// Register makes dev known under name, which must be unique (EEXIST) and not empty
+// (EINVAL). module may be nil. On a thread of the framework.
+//
+// SPDK: spdk_fsdev_register
+func Register(t *reactor.Thread, name string, module Module, dev Device) (*Fsdev, error) {
+	m := managerOf(t.Framework())
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.pool == nil:
+		return nil, fmt.Errorf("fsdev %q: the fsdev layer is not initialised: %w", name, syscall.EINVAL)
+	case name == "":
+		return nil, fmt.Errorf("fsdev: a device needs a name: %w", syscall.EINVAL)
+	case m.find(name) != nil:
+		return nil, fmt.Errorf("fsdev %q: the name is taken: %w", name, syscall.EEXIST)
+	}
+	f := &Fsdev{m: m, name: name, module: module, dev: dev}
+	ioDev, err := iochannel.RegisterDevice(t, f, "fsdev_"+name, f.createChannel, destroyChannel)
+	if err != nil {
+		return nil, err
+	}
+	f.ioDev = ioDev
+	m.fsdevs = append(m.fsdevs, f)
+	return f, nil
+}
+
+func (f *Fsdev) createChannel(ch *iochannel.Channel, st *channelState) syscall.Errno {
+	st.dev = f.dev
+	if st.cacheCh = f.m.dev.Get(ch.Thread()); st.cacheCh == nil {
+		return syscall.ENOMEM
+	}
+	if st.moduleCh = f.dev.IOChannel(ch.Thread()); st.moduleCh == nil {
+		st.cacheCh.Put()
+		return syscall.ENOMEM
+	}
+	st.ios = iochannel.Ctx[cacheChannel](st.cacheCh).ios
+	return 0
+}
+
+func destroyChannel(_ *iochannel.Channel, st *channelState) {
+	if n := len(st.submitted); n > 0 {
+		panic(fmt.Sprintf("fsdev: a channel is destroyed with %d IO in flight", n))
+	}
+	st.moduleCh.Put()
+	st.cacheCh.Put()
+}
+
+// Name returns the device's name. SPDK: spdk_fsdev_get_name
+func (f *Fsdev) Name() string { return f.name }
+
+// ModuleName returns the name of the device's module, "" if it has none.
+//
+// SPDK: spdk_fsdev_get_module_name
+func (f *Fsdev) ModuleName() string {
+	if f.module == nil {
+		return ""
+	}
+	return f.module.Name()
+}
+
+// Unregister takes the device away: no new descriptor can be opened, those that are open
+// get [EventRemove], and when the last has been closed and the last channel is gone the
+// device is destructed and cb (which may be nil) called with ctx on t. It returns false,
+// and cb is never called, when the device is being unregistered already.
+//
+// SPDK: spdk_fsdev_unregister
+func (f *Fsdev) Unregister(t *reactor.Thread, cb func(t *reactor.Thread, ctx any, err error), ctx any) bool {
+	t.AssertCurrent()
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	if f.status != fsdevReady {
+		return false
+	}
+	f.status = fsdevUnregistering
+	f.unreg = fsdevUnregister{t, cb, ctx}
+	for _, d := range f.descs {
+		d.t.SendMsgRetry(t, removeNotify, d)
+	}
+	f.removeIfClosed(t)
+	return true
+}
+
+// removeNotify tells a descriptor's opener, unless it has closed the descriptor meanwhile.
+func removeNotify(t *reactor.Thread, ctx any) {
+	d := ctx.(*Desc)
+	if !d.closed {
+		d.event(t, EventRemove, d.f, d.eventCtx)
+	}
+}
+
+// removeIfClosed goes on with Unregister once all descriptors are closed. It needs m.mu; t
+// is the caller's thread.
+func (f *Fsdev) removeIfClosed(t *reactor.Thread) {
+	if f.status == fsdevUnregistering && len(f.descs) == 0 {
+		f.status = fsdevRemoving
+		f.unreg.t.SendMsgRetry(t, removeDevice, f)
+	}
+}
+
+func removeDevice(t *reactor.Thread, ctx any) {
+	f := ctx.(*Fsdev)
+	f.ioDev.Unregister(t, destructDevice, f)
+}
+
+func destructDevice(t *reactor.Thread, ctx any) {
+	f := ctx.(*Fsdev)
+	f.dev.Destruct(t, f.destructed)
+}
+
+func (f *Fsdev) destructed(t *reactor.Thread, err error) {
+	f.m.mu.Lock()
+	f.m.fsdevs = slices.DeleteFunc(f.m.fsdevs, func(g *Fsdev) bool { return g == f })
+	f.m.mu.Unlock()
+	if f.unreg.cb != nil {
+		f.unreg.cb(t, f.unreg.ctx, err)
+	}
+}

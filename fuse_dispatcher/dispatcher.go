@@ -1,0 +1,137 @@
+package fusedispatcher
+
+import (
+	"fmt"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/iochannel"
+	"github.com/spdk-go/spdk-go/mempool"
+	"github.com/spdk-go/spdk-go/reactor"
+)
+
+// EventFunc is told that the fsdev has gone away; every channel has let go of it by then.
+// It is called on the control thread. The dispatcher answers ENOTCONN until the client
+// sends INIT again and there is an fsdev of that name; usually it is deleted.
+//
+// SPDK: spdk_fuse_dispatcher_event_cb
+type EventFunc func(t *reactor.Thread, d *Dispatcher, ctx any)
+
+// Opts configure a [Dispatcher].
+//
+// SPDK: the arguments of spdk_fuse_dispatcher_create and spdk_fuse_dispatcher_set_arch
+type Opts struct {
+	// FsdevName is the device to serve. It need not exist before the client's INIT.
+	FsdevName string
+	// Cache is what the client may cache.
+	Cache CachePolicy
+	// MaxWrite is the largest WRITE that the transport carries, in bytes; 0 means 1 MiB.
+	MaxWrite uint32
+	// Arch is where the client's open flags come from.
+	Arch Arch
+	// MaxRequests is how many requests can be in flight on all channels together; 0
+	// means 4096 (8 MiB).
+	MaxRequests int
+	// Event, which may be nil, is called with EventCtx.
+	Event    EventFunc
+	EventCtx any
+}
+
+// Dispatcher serves an fsdev to one FUSE client.
+//
+// SPDK: struct spdk_fuse_dispatcher
+type Dispatcher struct {
+	opts Opts
+	ctl  *reactor.Thread
+	dev  *iochannel.Device
+	pool *mempool.Pool[request]
+
+	// sess is what requests work on: nil before INIT and after DESTROY.
+	sess atomic.Pointer[session]
+	// openDesc is what a channel that is created gets its fsdev channel from.
+	openDesc atomic.Pointer[fsdev.Desc]
+
+	control control
+}
+
+// session is the state between INIT and DESTROY. It does not change once it is published.
+type session struct {
+	desc      *fsdev.Desc
+	root      fsdev.FileObject
+	arch      Arch
+	minor     uint32
+	flags     uint64 // INIT flags agreed on
+	rules     cacheRules
+	writeback bool
+	noOpen    bool
+	noOpendir bool
+	argSize   [numOpcodes]uint16
+}
+
+// channel is the context of a thread's channel of a dispatcher.
+type channel struct {
+	d       *Dispatcher
+	fsdevCh *iochannel.Channel // nil without a session
+	reqs    *mempool.Cache[request]
+	active  []*request // in flight, without INIT and DESTROY
+	drain   *iochannel.Iter
+	seq     uint64 // of the last request
+	stats   channelStats
+}
+
+// Create creates a dispatcher, whose control thread is t.
+//
+// SPDK: spdk_fuse_dispatcher_create, without a callback, since there is nothing to wait for
+func Create(t *reactor.Thread, o Opts) (*Dispatcher, error) {
+	t.AssertCurrent()
+	if o.FsdevName == "" {
+		return nil, fmt.Errorf("fuse_dispatcher: FsdevName is empty: %w", syscall.EINVAL)
+	}
+	if o.MaxWrite == 0 {
+		o.MaxWrite = 1 << 20
+	}
+	if o.MaxRequests == 0 {
+		o.MaxRequests = 4096
+	}
+	d := &Dispatcher{opts: o, ctl: t}
+	var err error
+	if d.pool, err = mempool.New[request]("fuse_requests", o.MaxRequests, initRequest); err != nil {
+		return nil, err
+	}
+	d.dev, err = iochannel.RegisterDevice(t, d, "fuse_disp_"+o.FsdevName, d.createChannel, destroyChannel)
+	return d, err
+}
+
+func (d *Dispatcher) createChannel(ch *iochannel.Channel, c *channel) syscall.Errno {
+	c.d = d
+	c.reqs = d.pool.NewCache(min(256, d.opts.MaxRequests/4))
+	if desc := d.openDesc.Load(); desc != nil {
+		if c.fsdevCh = desc.IOChannel(ch.Thread()); c.fsdevCh == nil {
+			c.reqs.Close()
+			return syscall.ENOMEM
+		}
+	}
+	return 0
+}
+
+func destroyChannel(_ *iochannel.Channel, c *channel) {
+	if c.fsdevCh != nil {
+		c.fsdevCh.Put()
+		c.fsdevCh = nil
+	}
+	c.reqs.Close()
+}
+
+// FsdevName returns the name of the device served.
+//
+// SPDK: spdk_fuse_dispatcher_get_fsdev_name
+func (d *Dispatcher) FsdevName() string { return d.opts.FsdevName }
+
+// MaxWrite returns the largest WRITE in bytes that a client is allowed. Not in SPDK.
+func (d *Dispatcher) MaxWrite() uint32 { return d.opts.MaxWrite }
+
+// IOChannel returns a reference to t's channel, nil if it cannot be created. On t only.
+//
+// SPDK: spdk_fuse_dispatcher_get_io_channel
+func (d *Dispatcher) IOChannel(t *reactor.Thread) *iochannel.Channel { return d.dev.Get(t) }

@@ -1,0 +1,172 @@
+package fusedispatcher
+
+import (
+	"syscall"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+	. "github.com/spdk-go/spdk-go/internal/fuseabi" //nolint:staticcheck // the kernel's names
+	"github.com/spdk-go/spdk-go/iochannel"
+)
+
+func doOpen(r *request) {
+	if r.sess.noOpen {
+		r.fail(syscall.ENOSYS)
+		return
+	}
+	in := args[OpenIn](r)
+	flags := r.sess.openFlags(in.Flags)
+	if in.OpenFlags&FUSE_OPEN_KILL_SUIDGID != 0 {
+		flags |= fsdev.FlagKillSuidgid
+	}
+	r.started(r.sess.desc.Fopen(r.c.fsdevCh, r.seq, r.object(), flags, openDone, r))
+}
+
+func openDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, h fsdev.FileHandle) {
+	r := ctx.(*request)
+	r.replyOpen(errno, h, r.sess.rules.openFlags)
+}
+
+func (r *request) replyOpen(errno syscall.Errno, h fsdev.FileHandle, flags uint32) {
+	if errno != 0 {
+		r.fail(errno)
+		return
+	}
+	out := payload[OpenOut](r, 0)
+	out.Fh, out.OpenFlags = uint64(h), flags
+	r.succeed(openOutSize)
+}
+
+func doCreate(r *request) {
+	in := args[CreateIn](r)
+	flags := r.sess.writebackFlags(r.sess.arch.hostOpenFlags(in.Flags))
+	if in.OpenFlags&FUSE_OPEN_KILL_SUIDGID != 0 {
+		flags |= fsdev.FlagKillSuidgid
+	}
+	r.started(r.sess.desc.Create(r.c.fsdevCh, r.seq, r.object(), r.name,
+		in.Mode, flags, in.Umask, r.hdr.UID, r.hdr.GID, createDone, r))
+}
+
+func createDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, obj fsdev.FileObject, attr *fsdev.Attr, h fsdev.FileHandle) {
+	r := ctx.(*request)
+	if errno != 0 {
+		r.fail(errno)
+		return
+	}
+	size := r.sess.entrySize()
+	r.sess.fillEntry(payload[EntryOut](r, 0), obj, attr)
+	out := payload[OpenOut](r, size)
+	out.Fh, out.OpenFlags = uint64(h), r.sess.rules.openFlags
+	r.succeed(size + openOutSize)
+}
+
+func doRead(r *request) {
+	in := args[ReadIn](r)
+	data := r.out
+	data.skip(outHeaderSize)
+	size := min(in.Size, uint32(data.left))
+	r.iovs = data.slices(r.segs[:0], int(size))
+	r.started(r.sess.desc.Read(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh),
+		size, in.Offset, r.sess.arch.hostOpenFlags(in.Flags), r.iovs, dataDone, r))
+}
+
+// dataDone replies n bytes that the module put in their place.
+func dataDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, n uint64) {
+	r := ctx.(*request)
+	if errno != 0 {
+		r.fail(errno)
+		return
+	}
+	r.succeedData(int(n))
+}
+
+func doWrite(r *request) {
+	in := args[WriteIn](r)
+	if int(in.Size) > r.in.left {
+		r.fail(syscall.EINVAL)
+		return
+	}
+	flags := r.sess.writebackFlags(r.sess.arch.hostOpenFlags(in.Flags))
+	if in.WriteFlags&FUSE_WRITE_KILL_SUIDGID != 0 {
+		flags |= fsdev.FlagKillSuidgid
+	}
+	if in.WriteFlags&FUSE_WRITE_CACHE != 0 {
+		flags &^= syscall.O_APPEND // a page has its place
+	}
+	r.iovs = r.in.slices(r.segs[:0], int(in.Size))
+	r.started(r.sess.desc.Write(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh),
+		in.Size, in.Offset, flags, r.iovs, writeDone, r))
+}
+
+// writeDone replies how many bytes were moved.
+func writeDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, n uint64) {
+	r := ctx.(*request)
+	if errno != 0 {
+		r.fail(errno)
+		return
+	}
+	payload[WriteOut](r, 0).Size = uint32(n)
+	r.succeed(8)
+}
+
+func doRelease(r *request) {
+	fh := fsdev.FileHandle(args[ReleaseIn](r).Fh)
+	r.started(r.sess.desc.Release(r.c.fsdevCh, r.seq, r.object(), fh, statusDone, r))
+}
+
+func doFlush(r *request) {
+	in := args[FlushIn](r)
+	r.started(r.sess.desc.Flush(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh), in.LockOwner, statusDone, r))
+}
+
+func doFsync(r *request) {
+	in := args[FsyncIn](r)
+	r.started(r.sess.desc.Fsync(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh),
+		in.FsyncFlags&FUSE_FSYNC_FDATASYNC != 0, statusDone, r))
+}
+
+func doFallocate(r *request) {
+	in := args[FallocateIn](r)
+	r.started(r.sess.desc.Fallocate(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh),
+		in.Mode, in.Offset, in.Length, statusDone, r))
+}
+
+func doCopyFileRange(r *request) {
+	in := args[CopyFileRangeIn](r)
+	if in.Flags != 0 {
+		r.fail(syscall.EINVAL)
+		return
+	}
+	// The reply has 32 bits for the length; copying less than asked for is allowed.
+	length := min(in.Len, 1<<30)
+	r.started(r.sess.desc.CopyFileRange(r.c.fsdevCh, r.seq,
+		r.object(), fsdev.FileHandle(in.FhIn), in.OffIn,
+		r.sess.object(in.NodeIDOut), fsdev.FileHandle(in.FhOut), in.OffOut,
+		length, 0, writeDone, r))
+}
+
+// doSetlk handles flock(2) without waiting, doSetlkw with.
+func doSetlk(r *request) { r.flock(syscall.LOCK_NB) }
+
+func doSetlkw(r *request) { r.flock(0) }
+
+func (r *request) flock(nonBlocking uint32) {
+	in := args[LkIn](r)
+	if in.LkFlags&FUSE_LK_FLOCK == 0 {
+		r.fail(syscall.ENOSYS) // not negotiated: the client's kernel keeps POSIX locks itself
+		return
+	}
+	var op uint32
+	switch in.Lk.Type {
+	case syscall.F_RDLCK:
+		op = syscall.LOCK_SH
+	case syscall.F_WRLCK:
+		op = syscall.LOCK_EX
+	case syscall.F_UNLCK:
+		op = syscall.LOCK_UN
+	default:
+		r.fail(syscall.EINVAL)
+		return
+	}
+	r.started(r.sess.desc.Flock(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh),
+		op|nonBlocking, in.Owner, statusDone, r))
+}

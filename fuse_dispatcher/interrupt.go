@@ -1,0 +1,58 @@
+package fusedispatcher
+
+import (
+	"syscall"
+
+	. "github.com/spdk-go/spdk-go/internal/fuseabi" //nolint:staticcheck // the kernel's names
+	"github.com/spdk-go/spdk-go/iochannel"
+	"github.com/spdk-go/spdk-go/reactor"
+)
+
+// doInterrupt aborts the request that the client names, on whichever channel it is. There
+// is no reply if it is found, whether it can be aborted or not: its own reply is the
+// answer. If it is not, the reply is EAGAIN, and the client's kernel asks again unless the
+// request has completed meanwhile.
+func doInterrupt(r *request) {
+	if r.c.abort(args[InterruptIn](r).Unique) {
+		r.end(0)
+		return
+	}
+	iochannel.ForEachChannel(r.ch.Thread(), r.c.d.dev, visitInterrupt, r, interruptDone)
+}
+
+func visitInterrupt(it *iochannel.Iter) {
+	r := it.Ctx().(*request)
+	if iochannel.Ctx[channel](it.Channel()).abort(args[InterruptIn](r).Unique) {
+		it.Continue(syscall.EALREADY) // found: look no further
+		return
+	}
+	it.Continue(0)
+}
+
+func interruptDone(_ *reactor.Thread, ctx any, status syscall.Errno) {
+	r := ctx.(*request)
+	if status == 0 {
+		r.fail(syscall.EAGAIN)
+		return
+	}
+	r.end(0)
+}
+
+// abort asks the module to end the request that the client calls unique, and reports
+// whether it is on this channel.
+func (c *channel) abort(unique uint64) bool {
+	for _, r := range c.active {
+		if r.hdr.Unique == unique && r.hdr.Opcode != FUSE_INTERRUPT {
+			r.abort()
+			return true
+		}
+	}
+	return false
+}
+
+// abort asks the module to end r. What cannot be stopped ends in its own time.
+func (r *request) abort() {
+	r.sess.desc.Abort(r.c.fsdevCh, r.seq, aborted, nil)
+}
+
+func aborted(any, *iochannel.Channel, syscall.Errno) {}

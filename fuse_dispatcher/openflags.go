@@ -1,0 +1,87 @@
+package fusedispatcher
+
+import (
+	"runtime"
+	"syscall"
+)
+
+// Arch is the architecture of the client, whose open flags differ between x86 and ARM.
+//
+// SPDK: enum spdk_fuse_arch
+type Arch int
+
+// Architectures of a client. SPDK: SPDK_FUSE_ARCH_NATIVE and its siblings
+const (
+	ArchNative Arch = iota
+	ArchX86
+	ArchX8664
+	ArchARM
+	ArchARM64
+)
+
+// family is the numbering of the flags that differ. asm-generic/fcntl.h, arm fcntl.h
+type family struct{ directory, nofollow, direct, largefile uint32 }
+
+var (
+	x86Flags = family{directory: 0o200000, nofollow: 0o400000, direct: 0o40000, largefile: 0o100000}
+	armFlags = family{directory: 0o40000, nofollow: 0o100000, direct: 0o200000, largefile: 0o400000}
+)
+
+func (f *family) all() uint32 { return f.directory | f.nofollow | f.direct | f.largefile }
+
+func hostFamily() *family {
+	if runtime.GOARCH == "arm64" {
+		return &armFlags
+	}
+	return &x86Flags
+}
+
+func (a Arch) family() *family {
+	switch a {
+	case ArchX86, ArchX8664:
+		return &x86Flags
+	case ArchARM, ArchARM64:
+		return &armFlags
+	}
+	return hostFamily()
+}
+
+// hostOpenFlags translates a client's open flags to the host's, built from zero so that no
+// bit of the one is taken for one of the other.
+func (a Arch) hostOpenFlags(flags uint32) uint32 {
+	from, to := a.family(), hostFamily()
+	if from == to {
+		return flags
+	}
+	host := flags &^ from.all() &^ to.all()
+	for _, bit := range [...]struct{ from, to uint32 }{
+		{from.directory, to.directory},
+		{from.nofollow, to.nofollow},
+		{from.direct, to.direct},
+		{from.largefile, to.largefile},
+	} {
+		if flags&bit.from != 0 {
+			host |= bit.to
+		}
+	}
+	return host
+}
+
+// openFlags returns what a module is to open a file with: the file exists, so nothing
+// about creating it; and when the client's kernel holds writes back, it does the appending
+// and has to read what it has not cached.
+func (s *session) openFlags(flags uint32) uint32 {
+	flags = s.arch.hostOpenFlags(flags) &^ (syscall.O_CREAT | syscall.O_EXCL | syscall.O_NOCTTY)
+	return s.writebackFlags(flags)
+}
+
+func (s *session) writebackFlags(flags uint32) uint32 {
+	if !s.writeback {
+		return flags
+	}
+	flags &^= syscall.O_APPEND
+	if flags&syscall.O_ACCMODE == syscall.O_WRONLY {
+		flags = flags&^syscall.O_ACCMODE | syscall.O_RDWR
+	}
+	return flags
+}

@@ -1,0 +1,312 @@
+package fusedispatcher
+
+import (
+	"bytes"
+	"syscall"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+	. "github.com/spdk-go/spdk-go/internal/fuseabi" //nolint:staticcheck // the kernel's names
+	"github.com/spdk-go/spdk-go/iochannel"
+	"github.com/spdk-go/spdk-go/reactor"
+)
+
+const (
+	outHeaderSize = 16
+	maxName       = 255
+	maxPath       = 4095
+	// maxArg is the largest of all argument structures, SetattrIn.
+	maxArg = 88
+	// maxReply is the largest reply that is built in the request: CREATE's EntryOut and
+	// OpenOut.
+	maxReply = outHeaderSize + 128 + 16
+	// inlineSegs is how many segments of payload a request takes without allocating.
+	inlineSegs = 20
+)
+
+// SubmitCplFunc completes a request: replyLen bytes of the reply vector hold the reply, 0
+// if the opcode has none or there was no room for a header. errno is that of the reply, for
+// statistics. It is called on the channel's thread.
+//
+// SPDK: spdk_fuse_dispatcher_submit_cpl_cb
+type SubmitCplFunc func(ctx any, errno syscall.Errno, replyLen uint32)
+
+// request is a FUSE request on its way. It is taken from the dispatcher's pool.
+//
+// SPDK: struct fuse_io
+type request struct {
+	hdr  InHeader
+	c    *channel
+	ch   *iochannel.Channel
+	sess *session
+	op   *opcode
+	in   cursor
+	out  cursor
+
+	cpl      SubmitCplFunc
+	cplCtx   any
+	errno    syscall.Errno
+	replyLen uint32
+
+	name  []byte // into names, or path
+	name2 []byte
+	iovs  [][]byte // payload; into segs unless there are too many
+	seq   uint64   // names the request towards the fsdev
+	index int      // in c.active, -1 if it is not there
+
+	inSubmit bool
+	noReply  bool
+
+	forget  forgetState
+	readdir readdirState
+
+	arg   [(maxArg + 7) / 8]uint64   // the argument structure, aligned
+	reply [(maxReply + 7) / 8]uint64 // the reply, aligned
+	names [2 * (maxName + 1)]byte
+	segs  [inlineSegs][]byte
+	path  []byte // for a symbolic link's target; allocated at first use and kept
+}
+
+func initRequest(r *request, _ int) { r.index = -1 }
+
+// SubmitRequest takes a request: in holds what the client sent, out the room for the
+// reply. Both belong to the request until cpl is called with ctx. It returns 0, and cpl
+// will be called, or ENOBUFS, and it will not: too many requests are in flight, try again
+// when one has completed. On ch's thread only.
+//
+// SPDK: spdk_fuse_dispatcher_submit_request, which returns -EINVAL for what it cannot parse
+// and leaves the client without an answer.
+func (d *Dispatcher) SubmitRequest(ch *iochannel.Channel, in, out [][]byte, cpl SubmitCplFunc, ctx any) syscall.Errno {
+	c := iochannel.Ctx[channel](ch)
+	r := c.reqs.Get()
+	if r == nil {
+		return syscall.ENOBUFS
+	}
+	ch.Ref()
+	c.seq++
+	r.c, r.ch, r.seq = c, ch, c.seq
+	r.in, r.out = newCursor(in), newCursor(out)
+	r.cpl, r.cplCtx = cpl, ctx
+	r.inSubmit = true
+	r.start()
+	r.inSubmit = false
+	return 0
+}
+
+// start parses the request and calls its handler.
+func (r *request) start() {
+	r.noReply = false
+	total := r.in.left
+	if !r.in.read(Bytes(&r.hdr)) {
+		r.hdr = InHeader{}
+		r.op = &unknownOpcode
+		r.fail(syscall.EINVAL)
+		return
+	}
+	r.op = &unknownOpcode
+	if r.hdr.Opcode < numOpcodes {
+		r.op = &opcodes[r.hdr.Opcode]
+	}
+	r.noReply = r.op.noReply
+	r.c.stats.count(r.hdr.Opcode)
+
+	size := int(r.hdr.Len)
+	if size < total-r.in.left || size > total {
+		r.fail(syscall.EINVAL)
+		return
+	}
+	r.in.left -= total - size
+	if !r.noReply && r.out.left < outHeaderSize+int(r.op.replySize) {
+		r.fail(syscall.EINVAL)
+		return
+	}
+	if r.op.control {
+		r.op.handler(r)
+		return
+	}
+	r.sess = r.c.d.sess.Load()
+	if r.sess == nil || r.c.fsdevCh == nil || r.c.drain != nil {
+		r.fail(syscall.ENOTCONN)
+		return
+	}
+	r.index = len(r.c.active)
+	r.c.active = append(r.c.active, r)
+	if errno := r.parse(); errno != 0 {
+		r.fail(errno)
+		return
+	}
+	r.op.handler(r)
+}
+
+// parse copies arguments and names.
+func (r *request) parse() syscall.Errno {
+	if n := int(r.sess.argSize[r.hdr.Opcode]); n > 0 {
+		arg := Bytes(&r.arg)
+		if !r.in.read(arg[:n]) {
+			return syscall.EINVAL
+		}
+		if n < int(r.op.argSize) {
+			clear(arg[n:]) // an older client's structure is a prefix of ours
+		}
+	}
+	if r.op.names == 0 {
+		return 0
+	}
+	n, errno := r.readName(r.names[:maxName+1])
+	r.name = r.names[:n]
+	if r.op.names == 1 || errno != 0 {
+		return errno
+	}
+	n, errno = r.readName(r.names[maxName+1:])
+	r.name2 = r.names[maxName+1:][:n]
+	return errno
+}
+
+// readName copies a name into buf, which has room for its NUL, and returns its length
+// without it.
+func (r *request) readName(buf []byte) (int, syscall.Errno) {
+	n, errno := r.readString(buf)
+	if errno == 0 && (n == 0 || bytes.IndexByte(buf[:n], '/') >= 0) {
+		return 0, syscall.EINVAL
+	}
+	return n, errno
+}
+
+// readString copies a NUL-terminated string into buf and returns its length.
+func (r *request) readString(buf []byte) (int, syscall.Errno) {
+	n := 0
+	for r.in.left > 0 {
+		chunk := r.in.chunk()
+		chunk = chunk[:min(len(chunk), r.in.left, len(buf)-n)]
+		if len(chunk) == 0 {
+			return 0, syscall.ENAMETOOLONG
+		}
+		copied := buf[n : n+copy(buf[n:], chunk)]
+		// The client may change its memory: only the copy tells where the string ends.
+		if end := bytes.IndexByte(copied, 0); end >= 0 {
+			r.in.skip(end + 1)
+			return n + end, 0
+		}
+		r.in.skip(len(copied))
+		n += len(copied)
+	}
+	return 0, syscall.EINVAL
+}
+
+// args returns the argument structure of the request as what it is.
+func args[T any](r *request) *T { return Overlay[T](Bytes(&r.arg)) }
+
+// payload returns the structure that follows the header of the reply being built.
+func payload[T any](r *request, off int) *T {
+	p := Overlay[T](Bytes(&r.reply)[outHeaderSize+off:])
+	var zero T
+	*p = zero
+	return p
+}
+
+// object returns the file object that the request is about.
+func (r *request) object() fsdev.FileObject { return r.sess.object(r.hdr.NodeID) }
+
+func (s *session) object(nodeID uint64) fsdev.FileObject {
+	if nodeID == FUSE_ROOT_ID {
+		return s.root
+	}
+	return fsdev.FileObject(nodeID)
+}
+
+func (s *session) nodeID(obj fsdev.FileObject) uint64 {
+	if obj == s.root {
+		return FUSE_ROOT_ID
+	}
+	return uint64(obj)
+}
+
+// started ends a request whose fsdev operation could not be started.
+func (r *request) started(errno syscall.Errno) {
+	if errno != 0 {
+		r.fail(errno)
+	}
+}
+
+// fail replies errno: a header and nothing else, or nothing for an opcode without reply.
+func (r *request) fail(errno syscall.Errno) {
+	r.errno = errno
+	r.replyLen = 0
+	if !r.noReply && r.out.left >= outHeaderSize {
+		r.writeReply(0, 0)
+	}
+	r.complete()
+}
+
+// succeed replies the n bytes that have been built behind the header.
+func (r *request) succeed(n int) {
+	r.errno = 0
+	r.writeReply(n, 0)
+	r.complete()
+}
+
+// succeedData replies n bytes that are in their place in the reply vector already.
+func (r *request) succeedData(n int) {
+	r.errno = 0
+	r.writeReply(0, n)
+	r.complete()
+}
+
+// end completes a request without a reply.
+func (r *request) end(errno syscall.Errno) {
+	r.errno = errno
+	r.replyLen = 0
+	r.complete()
+}
+
+// writeReply copies the header and the built bytes behind it to the client; inPlace more
+// are there already.
+func (r *request) writeReply(built, inPlace int) {
+	buf := Bytes(&r.reply)[:outHeaderSize+built]
+	r.replyLen = uint32(len(buf) + inPlace)
+	*Overlay[OutHeader](buf) = OutHeader{
+		Len:    r.replyLen,
+		Error:  -int32(r.errno),
+		Unique: r.hdr.Unique,
+	}
+	r.out.write(buf)
+}
+
+// complete calls the completion, later if SubmitRequest has not returned yet.
+func (r *request) complete() {
+	if r.inSubmit {
+		r.ch.Thread().Defer(finishRequest, r)
+		return
+	}
+	r.finish()
+}
+
+func finishRequest(_ *reactor.Thread, ctx any) { ctx.(*request).finish() }
+
+// finish frees the request and calls its completion.
+func (r *request) finish() {
+	c, ch, cpl, ctx, errno, replyLen := r.c, r.ch, r.cpl, r.cplCtx, r.errno, r.replyLen
+	if r.index >= 0 {
+		c.removeActive(r)
+	}
+	// What the client lent must not stay reachable from the pool.
+	r.in, r.out = cursor{}, cursor{}
+	clear(r.iovs)
+	r.iovs, r.cplCtx, r.sess = nil, nil, nil
+	// Freed before the call, which may submit the next request.
+	c.reqs.Put(r)
+	cpl(ctx, errno, replyLen)
+	if c.drain != nil && len(c.active) == 0 {
+		c.drained()
+	}
+	ch.Put()
+}
+
+func (c *channel) removeActive(r *request) {
+	last := len(c.active) - 1
+	moved := c.active[last]
+	c.active[r.index] = moved
+	moved.index = r.index
+	c.active[last] = nil
+	c.active = c.active[:last]
+	r.index = -1
+}

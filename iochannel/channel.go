@@ -1,0 +1,202 @@
+package iochannel
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spdk-go/spdk-go/reactor"
+)
+
+// Channel is one thread's access to a device. All methods must be called on that thread.
+//
+// SPDK: struct spdk_io_channel
+type Channel struct {
+	dev        *Device
+	t          *reactor.Thread
+	ts         *threadState
+	ctx        any
+	refs       int
+	destroying int // deferred destroy calls that have not run yet
+}
+
+// threadState is a thread's channels.
+type threadState struct {
+	bySlot      []*Channel
+	iterations  int // that this thread waits for
+	unregisters int // that this thread waits for
+	freeIters   *Iter
+}
+
+func stateOf(t *reactor.Thread) *threadState {
+	if ts, ok := t.Ext(extKey).(*threadState); ok {
+		return ts
+	}
+	ts := &threadState{}
+	t.SetExt(extKey, ts)
+	return ts
+}
+
+// Holding implements [reactor.ThreadExt].
+func (ts *threadState) Holding() string {
+	var held []string
+	for _, ch := range ts.bySlot {
+		if ch != nil {
+			held = append(held, fmt.Sprintf("channel of %s (%d references)", ch.dev.name, ch.refs))
+		}
+	}
+	if ts.iterations > 0 {
+		held = append(held, fmt.Sprintf("%d iterations over channels", ts.iterations))
+	}
+	if ts.unregisters > 0 {
+		held = append(held, fmt.Sprintf("%d devices being unregistered", ts.unregisters))
+	}
+	return strings.Join(held, ", ")
+}
+
+// find returns the thread's channel of d, nil if there is none.
+func (ts *threadState) find(d *Device) *Channel {
+	if d.slot < len(ts.bySlot) {
+		if ch := ts.bySlot[d.slot]; ch != nil && ch.dev == d {
+			return ch
+		}
+	}
+	return nil
+}
+
+// Get returns t's channel of the device registered under key, with one more reference; nil
+// if there is no such device or its channel cannot be created. On t only.
+//
+// SPDK: spdk_get_io_channel
+func Get(t *reactor.Thread, key any) *Channel {
+	if d := Lookup(t.Framework(), key); d != nil {
+		return d.Get(t)
+	}
+	return nil
+}
+
+// Get returns t's channel of d with one more reference, creating it if need be; nil if d is
+// unregistered, t has exited or the creation failed. On t only.
+//
+// SPDK: spdk_get_io_channel
+func (d *Device) Get(t *reactor.Thread) *Channel {
+	t.AssertCurrent()
+	if d.unregistered.Load() {
+		return nil
+	}
+	ts := stateOf(t)
+	if ch := ts.find(d); ch != nil {
+		ch.refs++
+		return ch
+	}
+	return d.newChannel(t, ts)
+}
+
+func (d *Device) newChannel(t *reactor.Thread, ts *threadState) *Channel {
+	if t.IsExited() {
+		return nil
+	}
+	ch := &Channel{dev: d, t: t, ts: ts, refs: 1}
+	d.mu.Lock()
+	if d.unregistered.Load() {
+		d.mu.Unlock()
+		return nil
+	}
+	// The device knows of the channel before create runs, so that an iteration that begins
+	// meanwhile visits it, after create.
+	i, _ := slices.BinarySearchFunc(d.channels, t.ID(), byThread)
+	d.channels = slices.Insert(d.channels, i, ch)
+	d.live++
+	d.mu.Unlock()
+	for d.slot >= len(ts.bySlot) {
+		ts.bySlot = append(ts.bySlot, nil)
+	}
+	ts.bySlot[d.slot] = ch
+	if errno := d.create(ch); errno != 0 {
+		ch.detach()
+		ch.release()
+		return nil
+	}
+	return ch
+}
+
+func byThread(ch *Channel, id uint64) int { return cmp.Compare(ch.t.ID(), id) }
+
+// detach makes the channel unknown to its thread and its device.
+func (ch *Channel) detach() {
+	d := ch.dev
+	ch.ts.bySlot[d.slot] = nil
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	i, found := slices.BinarySearchFunc(d.channels, ch.t.ID(), byThread)
+	if !found || d.channels[i] != ch {
+		panic(fmt.Sprintf("iochannel: device %q does not know its channel on thread %q", d.name, ch.t.Name()))
+	}
+	d.channels = slices.Delete(d.channels, i, i+1)
+}
+
+// release lets the device go if this was its last channel.
+func (ch *Channel) release() {
+	d := ch.dev
+	d.mu.Lock()
+	d.live--
+	finished := d.unregistered.Load() && d.live == 0
+	d.mu.Unlock()
+	if finished {
+		d.finish(ch.t)
+	}
+}
+
+// Put gives one reference back; the last one destroys the channel by a deferred call.
+//
+// SPDK: spdk_put_io_channel
+func (ch *Channel) Put() {
+	ch.t.AssertCurrent()
+	if ch.refs <= 0 {
+		panic(fmt.Sprintf("iochannel: channel of %q on thread %q has %d references at its put",
+			ch.dev.name, ch.t.Name(), ch.refs))
+	}
+	if ch.refs--; ch.refs == 0 {
+		ch.destroying++
+		ch.t.Defer(destroyChannel, ch)
+	}
+}
+
+func destroyChannel(_ *reactor.Thread, ctx any) {
+	ch := ctx.(*Channel)
+	// A Get may have revived the channel, and a further Put deferred another call.
+	if ch.destroying--; ch.refs > 0 || ch.destroying > 0 {
+		return
+	}
+	ch.detach()
+	ch.dev.destroy(ch)
+	ch.release()
+}
+
+// Ref takes one more reference to a channel that the caller has a reference to.
+//
+// SPDK: spdk_io_channel_ref
+func (ch *Channel) Ref() {
+	ch.t.AssertCurrent()
+	if ch.refs <= 0 {
+		panic(fmt.Sprintf("iochannel: channel of %q on thread %q is referenced after its last put",
+			ch.dev.name, ch.t.Name()))
+	}
+	ch.refs++
+}
+
+// Thread returns the channel's thread. SPDK: spdk_io_channel_get_thread
+func (ch *Channel) Thread() *reactor.Thread { return ch.t }
+
+// Device returns the channel's device. SPDK: spdk_io_channel_get_io_device
+func (ch *Channel) Device() *Device { return ch.dev }
+
+// Refs returns the number of references. SPDK: spdk_io_channel_get_ref_count
+func (ch *Channel) Refs() int { return ch.refs }
+
+// Ctx returns the channel's context, whose type is that of [RegisterDevice]. Any thread may
+// ask for it, the channel's own thread may use it.
+//
+// SPDK: spdk_io_channel_get_ctx
+func Ctx[T any](ch *Channel) *T { return ch.ctx.(*T) }

@@ -1,0 +1,181 @@
+package iochannel
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/spdk-go/spdk-go/reactor"
+)
+
+var extKey = reactor.NewExtKey()
+
+// registry is the devices of a framework.
+type registry struct {
+	mu    sync.Mutex
+	byKey map[any]*Device
+	slots []*Device // a device's place in every thread's table of channels
+}
+
+func registryOf(f *reactor.Framework) *registry {
+	return f.Ext(extKey, func() any { return &registry{byKey: map[any]*Device{}} }).(*registry)
+}
+
+// Device is a registered device. Its methods may be called from any thread of its
+// framework.
+//
+// SPDK: struct io_device
+type Device struct {
+	key     any
+	name    string
+	slot    int
+	reg     *registry
+	create  func(ch *Channel) syscall.Errno // sets ch.ctx
+	destroy func(ch *Channel)
+
+	// unregistered: no new channels. Set under mu, read without.
+	unregistered atomic.Bool
+
+	mu         sync.Mutex
+	channels   []*Channel // in order of thread id
+	live       int        // channels, and those whose destroy is running
+	iterations int        // that are under way
+	pending    bool       // Unregister waits for the iterations
+	unreg      unregister
+}
+
+// unregister is an Unregister that has been asked for.
+type unregister struct {
+	t   *reactor.Thread
+	cb  func(t *reactor.Thread, ctx any)
+	ctx any
+}
+
+// RegisterDevice makes a device known under key, which may be any comparable value. create
+// fills the context c of a thread's new channel, whose context type is T, on that thread;
+// an errno other than 0 makes the Get fail. destroy undoes it, on the same thread. Either
+// may be nil. A key that is registered already is EEXIST.
+//
+// SPDK: spdk_io_device_register, which ignores a duplicate
+func RegisterDevice[T any](t *reactor.Thread, key any, name string,
+	create func(ch *Channel, c *T) syscall.Errno, destroy func(ch *Channel, c *T)) (*Device, error) {
+	d := &Device{key: key, name: name, reg: registryOf(t.Framework())}
+	if name == "" {
+		d.name = fmt.Sprintf("%p", d)
+	}
+	d.create = func(ch *Channel) syscall.Errno {
+		c := new(T)
+		ch.ctx = c
+		if create == nil {
+			return 0
+		}
+		return create(ch, c)
+	}
+	d.destroy = func(ch *Channel) {
+		if destroy != nil {
+			destroy(ch, ch.ctx.(*T))
+		}
+	}
+	return d, d.reg.add(d)
+}
+
+func (r *registry) add(d *Device) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.byKey[d.key] != nil {
+		return fmt.Errorf("iochannel: device %q: its key is registered already: %w", d.name, syscall.EEXIST)
+	}
+	r.byKey[d.key] = d
+	d.slot = slices.Index(r.slots, nil)
+	if d.slot < 0 {
+		d.slot = len(r.slots)
+		r.slots = append(r.slots, nil)
+	}
+	r.slots[d.slot] = d
+	return nil
+}
+
+// hide makes a device unknown by its key; remove frees its place once it has no channels.
+func (r *registry) hide(d *Device) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.byKey, d.key)
+}
+
+func (r *registry) remove(d *Device) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.slots[d.slot] = nil
+}
+
+// Lookup returns the device registered under key, nil if there is none.
+//
+// SPDK: io_device_get
+func Lookup(f *reactor.Framework, key any) *Device {
+	r := registryOf(f)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.byKey[key]
+}
+
+// Name returns the device's name. SPDK: spdk_io_device_get_name
+func (d *Device) Name() string { return d.name }
+
+// Key returns the value that the device is registered under.
+//
+// SPDK: spdk_io_channel_get_io_device
+func (d *Device) Key() any { return d.key }
+
+// Unregister ends the device. No channel can be had from now on, or, while an iteration is
+// under way, from its end on. When the last channel is gone, cb (which may be nil) is
+// called with ctx on t, by a message. It returns EALREADY, and cb is not called, for a
+// device that is being unregistered.
+//
+// SPDK: spdk_io_device_unregister
+func (d *Device) Unregister(t *reactor.Thread, cb func(t *reactor.Thread, ctx any), ctx any) syscall.Errno {
+	t.AssertCurrent()
+	d.mu.Lock()
+	if d.pending || d.unregistered.Load() {
+		d.mu.Unlock()
+		return syscall.EALREADY
+	}
+	d.unreg = unregister{t: t, cb: cb, ctx: ctx}
+	stateOf(t).unregisters++
+	if d.iterations > 0 {
+		d.pending = true
+		d.mu.Unlock()
+		return 0
+	}
+	finished := d.markUnregistered()
+	d.mu.Unlock()
+	d.reg.hide(d)
+	if finished {
+		d.finish(t)
+	}
+	return 0
+}
+
+// markUnregistered needs d.mu. It reports whether the device is finished altogether.
+func (d *Device) markUnregistered() bool {
+	d.pending = false
+	d.unregistered.Store(true)
+	return d.live == 0
+}
+
+// finish lets go of a device that has no channels any more; from is the caller's thread.
+func (d *Device) finish(from *reactor.Thread) {
+	d.reg.remove(d)
+	// The thread that waits is kept from exiting by its count of unregisters; if it was
+	// forced to, nobody waits.
+	d.unreg.t.SendMsgRetry(from, unregistered, d)
+}
+
+func unregistered(t *reactor.Thread, ctx any) {
+	d := ctx.(*Device)
+	stateOf(t).unregisters--
+	if d.unreg.cb != nil {
+		d.unreg.cb(t, d.unreg.ctx)
+	}
+}
