@@ -1,0 +1,304 @@
+package null_test
+
+import (
+	"errors"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/iochannel"
+	"github.com/spdk-go/spdk-go/modules/null"
+	"github.com/spdk-go/spdk-go/reactor"
+	"github.com/spdk-go/spdk-go/reactor/reactortest"
+)
+
+// bench is a null device, opened on a thread that is polled by hand.
+type bench struct {
+	*reactortest.Harness
+	t     *reactor.Thread
+	dev   *fsdev.Fsdev
+	desc  *fsdev.Desc
+	ch    *iochannel.Channel
+	calls int
+	got   result
+}
+
+// result is what a completion was given.
+type result struct {
+	Errno syscall.Errno
+	Obj   fsdev.FileObject
+	Ino   uint64
+	H     fsdev.FileHandle
+	N     uint64
+}
+
+func open(tb testing.TB) *bench {
+	tb.Helper()
+	b := &bench{Harness: reactortest.New(tb, 1)}
+	b.t = b.Threads[0]
+	if err := fsdev.Initialize(b.t, fsdev.Opts{IOPoolSize: 64, IOCacheSize: 16}); err != nil {
+		tb.Fatal(err)
+	}
+	var err error
+	if b.dev, err = null.Create(b.t, "null0"); err != nil {
+		tb.Fatal(err)
+	}
+	if b.desc, err = fsdev.Open(b.t, "null0", func(*reactor.Thread, fsdev.EventType, *fsdev.Fsdev, any) {}, nil); err != nil {
+		tb.Fatal(err)
+	}
+	b.ch = b.desc.IOChannel(b.t)
+	tb.Cleanup(func() {
+		b.ch.Put()
+		b.PollThreads()
+		b.desc.Close()
+		fsdev.Finish(b.t, func(_ *reactor.Thread, _ any, err error) {
+			if err != nil {
+				tb.Error(err)
+			}
+		}, nil)
+		b.PollThreads()
+	})
+	return b
+}
+
+// The completions.
+func status(ctx any, _ *iochannel.Channel, errno syscall.Errno) {
+	ctx.(*bench).done(result{Errno: errno})
+}
+
+func size(ctx any, _ *iochannel.Channel, errno syscall.Errno, n uint64) {
+	ctx.(*bench).done(result{Errno: errno, N: n})
+}
+
+func attr(ctx any, _ *iochannel.Channel, errno syscall.Errno, a *fsdev.Attr) {
+	ctx.(*bench).done(result{Errno: errno, Ino: a.Ino})
+}
+
+func entry(ctx any, _ *iochannel.Channel, errno syscall.Errno, obj fsdev.FileObject, a *fsdev.Attr) {
+	ctx.(*bench).done(result{Errno: errno, Obj: obj, Ino: a.Ino})
+}
+
+func opened(ctx any, _ *iochannel.Channel, errno syscall.Errno, h fsdev.FileHandle) {
+	ctx.(*bench).done(result{Errno: errno, H: h})
+}
+
+func created(ctx any, _ *iochannel.Channel, errno syscall.Errno, obj fsdev.FileObject, a *fsdev.Attr, h fsdev.FileHandle) {
+	ctx.(*bench).done(result{Errno: errno, Obj: obj, Ino: a.Ino, H: h})
+}
+
+func mounted(ctx any, _ *iochannel.Channel, errno syscall.Errno, o *fsdev.MountOpts, root fsdev.FileObject) {
+	ctx.(*bench).done(result{Errno: errno, Obj: root, N: uint64(o.MaxWrite)})
+}
+
+func statfs(ctx any, _ *iochannel.Channel, errno syscall.Errno, st *fsdev.Statfs) {
+	ctx.(*bench).done(result{Errno: errno, N: uint64(st.Namelen)})
+}
+
+func readlink(ctx any, _ *iochannel.Channel, errno syscall.Errno, target []byte) {
+	ctx.(*bench).done(result{Errno: errno, N: uint64(len(target))})
+}
+
+func dirent(any, *iochannel.Channel, []byte, fsdev.FileObject, *fsdev.Attr, uint64) bool {
+	panic("a null device has no directory entries")
+}
+
+func (b *bench) done(r result) {
+	b.calls++
+	b.got = r
+}
+
+func TestEveryOperation(t *testing.T) {
+	b := open(t)
+	d, ch := b.desc, b.ch
+	name, other := []byte("name"), []byte("other")
+	buf := []byte("untouched")
+	iovs := [][]byte{buf}
+	size32 := uint32(len(buf))
+	const stale = fsdev.FileObject(77)
+	attrs := &fsdev.Attr{}
+	for _, test := range []struct {
+		name string
+		op   func() syscall.Errno
+		want result
+	}{
+		{"mount", func() syscall.Errno { return d.Mount(ch, 1, &fsdev.MountOpts{MaxWrite: 4096}, mounted, b) },
+			result{Obj: null.Root, N: 4096}},
+		{"lookup", func() syscall.Errno { return d.Lookup(ch, 1, null.Root, name, entry, b) },
+			result{Obj: null.File, Ino: 2}},
+		{"lookup in a file", func() syscall.Errno { return d.Lookup(ch, 1, null.File, name, entry, b) },
+			result{Errno: syscall.ENOTDIR}},
+		{"lookup stale", func() syscall.Errno { return d.Lookup(ch, 1, stale, name, entry, b) },
+			result{Errno: syscall.ESTALE}},
+		{"forget", func() syscall.Errno { return d.Forget(ch, 1, null.File, 1, status, b) }, result{}},
+		{"getattr", func() syscall.Errno { return d.Getattr(ch, 1, null.File, 0, attr, b) }, result{Ino: 2}},
+		{"getattr root", func() syscall.Errno { return d.Getattr(ch, 1, null.Root, 0, attr, b) }, result{Ino: 1}},
+		{"getattr stale", func() syscall.Errno { return d.Getattr(ch, 1, stale, 0, attr, b) },
+			result{Errno: syscall.ESTALE}},
+		{"setattr", func() syscall.Errno {
+			return d.Setattr(ch, 1, null.File, 0, attrs, fsdev.SetAttrMode, attr, b)
+		}, result{Ino: 2}},
+		{"readlink", func() syscall.Errno { return d.Readlink(ch, 1, null.File, readlink, b) },
+			result{Errno: syscall.EINVAL}},
+		{"symlink", func() syscall.Errno { return d.Symlink(ch, 1, null.Root, name, other, 0, 0, entry, b) },
+			result{Errno: syscall.EPERM}},
+		{"mknod", func() syscall.Errno {
+			return d.Mknod(ch, 1, null.Root, name, syscall.S_IFREG|0o644, 0, 0, 0, entry, b)
+		}, result{Obj: null.File, Ino: 2}},
+		{"mknod of a fifo", func() syscall.Errno {
+			return d.Mknod(ch, 1, null.Root, name, syscall.S_IFIFO|0o644, 0, 0, 0, entry, b)
+		}, result{Errno: syscall.EPERM}},
+		{"mkdir", func() syscall.Errno { return d.Mkdir(ch, 1, null.Root, name, 0o755, 0, 0, entry, b) },
+			result{Errno: syscall.EPERM}},
+		{"unlink", func() syscall.Errno { return d.Unlink(ch, 1, null.Root, name, status, b) }, result{}},
+		{"rmdir", func() syscall.Errno { return d.Rmdir(ch, 1, null.Root, name, status, b) }, result{}},
+		{"rename", func() syscall.Errno {
+			return d.Rename(ch, 1, null.Root, name, null.Root, other, 0, status, b)
+		}, result{}},
+		{"link", func() syscall.Errno { return d.Link(ch, 1, null.File, null.Root, other, entry, b) },
+			result{Errno: syscall.EPERM}},
+		{"fopen", func() syscall.Errno { return d.Fopen(ch, 1, null.File, 0, opened, b) }, result{H: null.Handle}},
+		{"read", func() syscall.Errno { return d.Read(ch, 1, null.File, null.Handle, size32, 0, 0, iovs, size, b) },
+			result{N: uint64(size32)}},
+		{"read a directory", func() syscall.Errno {
+			return d.Read(ch, 1, null.Root, null.Handle, size32, 0, 0, iovs, size, b)
+		}, result{Errno: syscall.EISDIR}},
+		{"write", func() syscall.Errno { return d.Write(ch, 1, null.File, null.Handle, size32, 0, 0, iovs, size, b) },
+			result{N: uint64(size32)}},
+		{"statfs", func() syscall.Errno { return d.Statfs(ch, 1, null.Root, statfs, b) }, result{N: 255}},
+		{"release", func() syscall.Errno { return d.Release(ch, 1, null.File, null.Handle, status, b) }, result{}},
+		{"fsync", func() syscall.Errno { return d.Fsync(ch, 1, null.File, null.Handle, true, status, b) }, result{}},
+		{"setxattr", func() syscall.Errno { return d.Setxattr(ch, 1, null.File, name, buf, 0, status, b) },
+			result{Errno: syscall.EOPNOTSUPP}},
+		{"getxattr", func() syscall.Errno { return d.Getxattr(ch, 1, null.File, name, iovs, size32, size, b) },
+			result{Errno: syscall.ENODATA}},
+		{"listxattr", func() syscall.Errno { return d.Listxattr(ch, 1, null.File, iovs, size32, size, b) }, result{}},
+		{"removexattr", func() syscall.Errno { return d.Removexattr(ch, 1, null.File, name, status, b) },
+			result{Errno: syscall.ENODATA}},
+		{"flush", func() syscall.Errno { return d.Flush(ch, 1, null.File, null.Handle, 0, status, b) }, result{}},
+		{"opendir", func() syscall.Errno { return d.Opendir(ch, 1, null.Root, 0, opened, b) }, result{H: null.Handle}},
+		{"readdir", func() syscall.Errno {
+			return d.Readdir(ch, 1, null.Root, null.Handle, 0, true, dirent, status, b)
+		}, result{}},
+		{"releasedir", func() syscall.Errno { return d.Releasedir(ch, 1, null.Root, null.Handle, status, b) }, result{}},
+		{"fsyncdir", func() syscall.Errno { return d.Fsyncdir(ch, 1, null.Root, null.Handle, false, status, b) }, result{}},
+		{"flock", func() syscall.Errno {
+			return d.Flock(ch, 1, null.File, null.Handle, syscall.LOCK_EX, 1, status, b)
+		}, result{}},
+		{"create", func() syscall.Errno {
+			return d.Create(ch, 1, null.Root, name, 0o644, 0, 0, 0, 0, created, b)
+		}, result{Obj: null.File, Ino: 2, H: null.Handle}},
+		{"create in a file", func() syscall.Errno {
+			return d.Create(ch, 1, null.File, name, 0o644, 0, 0, 0, 0, created, b)
+		}, result{Errno: syscall.ENOTDIR}},
+		{"fallocate", func() syscall.Errno {
+			return d.Fallocate(ch, 1, null.File, null.Handle, 0, 0, 4096, status, b)
+		}, result{}},
+		{"copy_file_range", func() syscall.Errno {
+			return d.CopyFileRange(ch, 1, null.File, null.Handle, 0, null.File, null.Handle, 0, 4096, 0, size, b)
+		}, result{N: 4096}},
+		{"umount", func() syscall.Errno { return d.Umount(ch, 1, status, b) }, result{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b.calls, b.got = 0, result{}
+			if errno := test.op(); errno != 0 {
+				t.Fatalf("submit: %v", errno)
+			}
+			if b.calls != 0 {
+				t.Error("completed inside of the submit")
+			}
+			b.PollThreads()
+			if b.calls != 1 {
+				t.Errorf("completed %d times", b.calls)
+			}
+			if diff := cmp.Diff(test.want, b.got); diff != "" {
+				t.Errorf("result (-want +got):\n%s", diff)
+			}
+		})
+	}
+	if string(buf) != "untouched" {
+		t.Errorf("the payload was touched: %q", buf)
+	}
+}
+
+func TestCreateRefusesNames(t *testing.T) {
+	b := open(t)
+	for _, test := range []struct {
+		name string
+		want error
+	}{{"", syscall.EINVAL}, {"null0", syscall.EEXIST}} {
+		if _, err := null.Create(b.t, test.name); !errors.Is(err, test.want) {
+			t.Errorf("Create(%q) returns %v, want %v", test.name, err, test.want)
+		}
+		b.PollThreads()
+	}
+}
+
+func TestDeleteAndCreateAgain(t *testing.T) {
+	b := open(t)
+	deleted := 0
+	for range 3 {
+		f, err := null.Create(b.t, "again")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Name() != "again" || f.ModuleName() != "null" {
+			t.Errorf("device %q of module %q", f.Name(), f.ModuleName())
+		}
+		ok := null.Delete(b.t, f, func(th *reactor.Thread, ctx any, err error) {
+			if th != b.t || ctx != any(b) || err != nil {
+				t.Errorf("deleted on %v with %v: %v", th, ctx, err)
+			}
+			deleted++
+		}, b)
+		if !ok || null.Delete(b.t, f, nil, nil) {
+			t.Error("the second Delete of two has to be refused, and only that")
+		}
+		b.PollThreads()
+	}
+	if deleted != 3 {
+		t.Errorf("%d of 3 were deleted", deleted)
+	}
+}
+
+// hot returns the operations that must not allocate.
+func (b *bench) hot() map[string]func() {
+	name, iovs := []byte("name"), [][]byte{make([]byte, 4096)}
+	return map[string]func(){
+		"getattr": func() { b.desc.Getattr(b.ch, 0, null.File, 0, attr, b) },
+		"lookup":  func() { b.desc.Lookup(b.ch, 0, null.Root, name, entry, b) },
+		"read":    func() { b.desc.Read(b.ch, 0, null.File, null.Handle, 4096, 0, 0, iovs, size, b) },
+		"write":   func() { b.desc.Write(b.ch, 0, null.File, null.Handle, 4096, 0, 0, iovs, size, b) },
+		"release": func() { b.desc.Release(b.ch, 0, null.File, null.Handle, status, b) },
+		"stale":   func() { b.desc.Getattr(b.ch, 0, 77, 0, attr, b) },
+	}
+}
+
+func TestNothingIsAllocated(t *testing.T) {
+	b := open(t)
+	for name, op := range b.hot() {
+		t.Run(name, func(t *testing.T) {
+			n := testing.AllocsPerRun(1000, func() {
+				op()
+				b.PollThreads()
+			})
+			if n != 0 {
+				t.Errorf("%v allocations per operation", n)
+			}
+		})
+	}
+}
+
+func BenchmarkFsdevOnNull(bb *testing.B) {
+	b := open(bb)
+	for name, op := range b.hot() {
+		bb.Run(name, func(bb *testing.B) {
+			bb.ReportAllocs()
+			for bb.Loop() {
+				op()
+				b.PollThread(0)
+			}
+		})
+	}
+}
