@@ -1,0 +1,176 @@
+package memfs
+
+import (
+	"syscall"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+)
+
+// exec carries out an operation once and returns its errno, errBusy to have it tried again (nothing
+// has happened yet), or errWait when it completes by itself.
+func (c *channel) exec(io *fsdev.IO) syscall.Errno {
+	switch io.Type {
+	case fsdev.IOMount:
+		io.Mount.NoOpen = true
+		io.OutObject = c.mount(io.Desc(), io.Mount.WritebackCache)
+		return 0
+	case fsdev.IOUmount:
+		c.umount(io.Desc())
+		return 0
+	case fsdev.IOForget:
+		c.forget(io.Object, io.Nlookup)
+		return 0
+	case fsdev.IOAbort:
+		return c.abort(io.Target)
+	case fsdev.IOLookup, fsdev.IOSymlink, fsdev.IOMknod, fsdev.IOMkdir, fsdev.IOLink, fsdev.IOCreate,
+		fsdev.IOUnlink, fsdev.IORmdir, fsdev.IORename, fsdev.IOReadlink:
+		return c.execName(io)
+	case fsdev.IOCopyFileRange:
+		return c.execCopy(io)
+	}
+	n, errno := c.get(io.Object)
+	if errno != 0 {
+		return errno
+	}
+	switch io.Type {
+	case fsdev.IOFopen:
+		io.OutHandle, errno = c.fopen(io.Desc(), n, io.Flags)
+	case fsdev.IOOpendir:
+		io.OutHandle, errno = c.opendir(io.Desc(), n, io.Flags)
+	case fsdev.IOStatfs:
+		c.fs.statfs(&io.OutStatfs)
+	case fsdev.IOSetxattr:
+		errno = c.setxattr(n, io.Name, io.Value, io.Flags)
+	case fsdev.IOGetxattr:
+		io.OutSize, errno = c.getxattr(n, io.Name, io.Iovs, uint64(io.Size))
+	case fsdev.IOListxattr:
+		io.OutSize, errno = c.listxattr(n, io.Iovs, uint64(io.Size))
+	case fsdev.IORemovexattr:
+		errno = c.removexattr(n, io.Name)
+	default:
+		errno = c.execHandle(io, n)
+	}
+	return errno
+}
+
+// execName carries out an operation that begins with a name in a directory, or has a target.
+func (c *channel) execName(io *fsdev.IO) (errno syscall.Errno) {
+	switch io.Type {
+	case fsdev.IOLookup:
+		io.OutObject, errno = c.lookup(io.Object, io.Name, &io.OutAttr)
+	case fsdev.IOSymlink:
+		io.OutObject, errno = c.symlink(io.Object, io.Name, io.Name2, io.UID, io.GID, &io.OutAttr)
+	case fsdev.IOMknod:
+		io.OutObject, errno = c.mknod(io.Object, io.Name, io.Mode, io.Rdev, io.UID, io.GID, &io.OutAttr)
+	case fsdev.IOMkdir:
+		cr := creation{typ: syscall.S_IFDIR, perm: io.Mode, uid: io.UID, gid: io.GID}
+		io.OutObject, errno = c.create(io.Object, io.Name, &cr, &io.OutAttr)
+	case fsdev.IOCreate:
+		cr := creation{typ: syscall.S_IFREG, perm: io.Mode &^ io.Umask, uid: io.UID, gid: io.GID}
+		io.OutObject, io.OutHandle, errno = c.createOpen(io.Desc(), io.Object, io.Name, &cr, io.Flags, &io.OutAttr)
+	case fsdev.IOLink:
+		io.OutObject, errno = c.link(io.Object, io.Object2, io.Name, &io.OutAttr)
+	case fsdev.IOUnlink:
+		errno = c.remove(io.Object, io.Name, false)
+	case fsdev.IORmdir:
+		errno = c.remove(io.Object, io.Name, true)
+	case fsdev.IORename:
+		errno = c.rename(io.Object, io.Name, io.Object2, io.Name2, io.Flags)
+	case fsdev.IOReadlink:
+		io.OutTarget, errno = c.readlink(io.Object)
+	}
+	return errno
+}
+
+// execHandle carries out an operation on n that may have a handle.
+func (c *channel) execHandle(io *fsdev.IO, n *inode) syscall.Errno {
+	h, errno := c.handleOf(io.Desc(), n, io.Handle)
+	if errno != 0 {
+		return errno
+	}
+	if h != nil && !fits(io.Type, n) {
+		return syscall.EBADF
+	}
+	switch io.Type {
+	case fsdev.IORead:
+		io.OutSize, errno = c.read(n, h, io.Offset, uint64(io.Size), io.Iovs)
+	case fsdev.IOWrite:
+		if !h.writable() {
+			return syscall.EBADF
+		}
+		io.OutSize, errno = c.write(n, io.Offset, uint64(io.Size), io.Iovs, c.appends(io, h))
+	case fsdev.IOGetattr:
+		errno = c.getattr(n, &io.OutAttr)
+	case fsdev.IOSetattr:
+		errno = c.setattr(n, &io.Attr, io.Flags, &io.OutAttr)
+	case fsdev.IORelease, fsdev.IOReleasedir:
+		errno = c.release(io.Desc(), n, io.Handle)
+	case fsdev.IOReaddir:
+		errno = c.readdir(n, io.Offset, io.Plus, io)
+	case fsdev.IOFallocate:
+		if !h.writable() {
+			return syscall.EBADF
+		}
+		errno = c.fallocate(n, io.Mode, io.Offset, io.Length)
+	case fsdev.IOFlock:
+		var r *flockRequest
+		if r, errno = c.flock(io.Desc(), n, io.Handle, io.Owner, io.Flags, io); errno == errWait {
+			io.Ctx = r
+		}
+	case fsdev.IOFsync, fsdev.IOFsyncdir, fsdev.IOFlush:
+		// memory is as safe as it gets
+	default:
+		errno = syscall.ENOSYS
+	}
+	return errno
+}
+
+// fits says whether a handle of n, which is a directory or a regular file, suits the operation.
+func fits(t fsdev.IOType, n *inode) bool {
+	switch t {
+	case fsdev.IORead, fsdev.IOWrite, fsdev.IOFallocate, fsdev.IORelease:
+		return !n.isDir()
+	case fsdev.IOReaddir, fsdev.IOReleasedir:
+		return n.isDir()
+	}
+	return true
+}
+
+// appends says whether a WRITE goes to the end of the file. A client that caches writes has resolved
+// O_APPEND itself. Otherwise the flags of the write say what the file's flags are now; a client
+// that passes none at all means those of its open.
+func (c *channel) appends(io *fsdev.IO, h *handle) bool {
+	flags := io.Flags
+	if flags == 0 && h != nil {
+		flags = h.flags
+	}
+	if flags&syscall.O_APPEND == 0 {
+		return false
+	}
+	cl := c.fs.clientOf(io.Desc())
+	return cl == nil || !cl.writeback
+}
+
+func (c *channel) execCopy(io *fsdev.IO) syscall.Errno {
+	src, errno := c.get(io.Object)
+	if errno != 0 {
+		return errno
+	}
+	dst, errno := c.get(io.Object2)
+	if errno != 0 {
+		return errno
+	}
+	from, errno := c.handleOf(io.Desc(), src, io.Handle)
+	if errno != 0 {
+		return errno
+	}
+	to, errno := c.handleOf(io.Desc(), dst, io.Handle2)
+	if errno != 0 {
+		return errno
+	}
+	if from != nil && src.isDir() || to != nil && dst.isDir() || !to.writable() {
+		return syscall.EBADF
+	}
+	io.OutSize, errno = c.copyFileRange(src, io.Offset, dst, io.Offset2, io.Length, io.Flags)
+	return errno
+}

@@ -1,0 +1,221 @@
+package memfs
+
+import (
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+)
+
+const (
+	// lookupBits is the width of the count in inode.lookups; the rest is the epoch.
+	lookupBits = 40
+	lookupMask = 1<<lookupBits - 1
+	epochMask  = 1<<(64-lookupBits) - 1
+
+	orphanLists = 16
+)
+
+// fileSystem is one file system, without anything that asks for a reactor: its operations are
+// the methods of lane.
+type fileSystem struct {
+	arena   *arena
+	objects *fsdev.HandleTable[inode]
+	handles *fsdev.HandleTable[handle]
+	root    *inode
+	now     func() time.Time
+
+	pages      int64 // that may be charged
+	maxInodes  int64
+	maxWaiters int64
+
+	_       [64]byte
+	used    atomic.Int64 // pages charged
+	_       [64]byte
+	inodes  atomic.Int64 // inodes charged: files, and the second and further names of files
+	lastIno atomic.Uint64
+	_       [64]byte
+
+	waiters  atomic.Int64              // requests that wait for a lock
+	mounts   atomic.Uint64             // epoch << 32 | clients that are mounted
+	clients  atomic.Pointer[[]*client] // copied to be changed
+	renameLk tryLock                   // while a directory gets another parent
+	orphans  [orphanLists]orphanList   // files without a name, by inode number
+	lanes    atomic.Int32              // that exist
+}
+
+// orphanList holds inodes that have no name but are still referred to.
+type orphanList struct {
+	mu   spin
+	head *inode
+	_    [48]byte
+}
+
+// lane is what one thread needs to work on a file system: every operation is a method of it.
+// A lane is used by one thread at a time; lanes of one file system work concurrently.
+type lane struct {
+	fs    *fileSystem
+	cache pageCache
+
+	// insist makes readers overlook the wishes of writers. Operations that failed with
+	// errBusy before are repeated with it.
+	insist bool
+
+	woken *flockRequest // requests that no longer wait, for the caller of the operation to complete
+
+	name [maxName]byte // an entry's name on its way out
+	attr fsdev.Attr    // an entry's attributes
+
+	copyIov [1][]byte // what copyPiece reads from
+}
+
+// newFileSystem makes a file system with an empty root directory. o has its defaults set.
+func newFileSystem(o *Opts) (*fileSystem, error) {
+	fs := &fileSystem{
+		pages:      int64(o.Size >> pageShift),
+		maxInodes:  int64(o.Inodes),
+		maxWaiters: int64(o.LockWaiters),
+		objects:    fsdev.NewHandleTable[inode](int(o.Inodes)),
+		handles:    fsdev.NewHandleTable[handle](int(o.Handles)),
+		now:        time.Now,
+	}
+	var err error
+	if fs.arena, err = newArena(fs.pages, !o.NoHugePages); err != nil {
+		return nil, err
+	}
+	fs.clients.Store(new([]*client))
+	l := lane{fs: fs}
+	root, errno := l.newInode(syscall.S_IFDIR, o.RootMode, o.RootUID, o.RootGID)
+	if errno != 0 {
+		_ = fs.arena.close()
+		return nil, errno
+	}
+	root.nlink = 2
+	root.dir.parent.Store(root)
+	fs.root = root
+	l.unlock(root)
+	return fs, nil
+}
+
+// initLane makes l a lane of fs. It fails when there are maxLanes already.
+func (fs *fileSystem) initLane(l *lane) bool {
+	if fs.lanes.Add(1) > maxLanes {
+		fs.lanes.Add(-1)
+		return false
+	}
+	l.fs = fs
+	return true
+}
+
+// close ends the use of a lane.
+func (l *lane) close() {
+	l.fs.arena.disown(&l.cache)
+	l.fs.lanes.Add(-1)
+	l.fs = nil
+}
+
+func (fs *fileSystem) clock() stamp { return stampOf(fs.now()) }
+
+// reserve charges n pages, all or none.
+func (fs *fileSystem) reserve(n uint64) bool {
+	if n > uint64(fs.pages) {
+		return false
+	}
+	for n > 0 {
+		used := fs.used.Load()
+		if fs.pages-used < int64(n) {
+			return false
+		}
+		if fs.used.CompareAndSwap(used, used+int64(n)) {
+			break
+		}
+	}
+	return true
+}
+
+// reserveUpTo charges n pages, or as many as there are, and returns how many.
+func (fs *fileSystem) reserveUpTo(n uint64) uint64 {
+	for n > 0 {
+		used := fs.used.Load()
+		n = min(n, uint64(fs.pages-used))
+		if fs.used.CompareAndSwap(used, used+int64(n)) {
+			break
+		}
+	}
+	return n
+}
+
+// unreserve gives back n pages. Their memory is in the arena again, if they had any.
+func (fs *fileSystem) unreserve(n uint64) {
+	if n > 0 {
+		fs.used.Add(-int64(n))
+	}
+}
+
+// takeInodes charges n inodes, all or none.
+func (fs *fileSystem) takeInodes(n int64) bool {
+	for {
+		used := fs.inodes.Load()
+		if used+n > fs.maxInodes {
+			return false
+		}
+		if fs.inodes.CompareAndSwap(used, used+n) {
+			return true
+		}
+	}
+}
+
+func (fs *fileSystem) putInodes(n int64) { fs.inodes.Add(-n) }
+
+// statfs is STATFS.
+func (fs *fileSystem) statfs(st *fsdev.Statfs) {
+	bfree := uint64(max(0, fs.pages-fs.used.Load()))
+	*st = fsdev.Statfs{
+		Blocks:  uint64(fs.pages),
+		Bfree:   bfree,
+		Bavail:  bfree,
+		Files:   uint64(fs.maxInodes),
+		Ffree:   uint64(max(0, fs.maxInodes-fs.inodes.Load())),
+		Bsize:   pageSize,
+		Frsize:  pageSize,
+		Namelen: maxName,
+	}
+}
+
+// wantsTrim says whether more freed memory is being kept than is worth it.
+func (fs *fileSystem) wantsTrim() bool {
+	return fs.arena.touched.Load()-fs.used.Load() > trimKeep
+}
+
+// keepOrphan lists an inode that has just lost its last name.
+func (fs *fileSystem) keepOrphan(n *inode) {
+	o := &fs.orphans[n.ino%orphanLists]
+	o.mu.lock()
+	n.orphaned = true
+	n.orphanNext = o.head
+	if o.head != nil {
+		o.head.orphanPrev = n
+	}
+	o.head = n
+	o.mu.unlock()
+}
+
+// forgetOrphan takes a dead inode out of its list.
+func (fs *fileSystem) forgetOrphan(n *inode) {
+	o := &fs.orphans[n.ino%orphanLists]
+	o.mu.lock()
+	if n.orphaned {
+		n.orphaned = false
+		if n.orphanPrev != nil {
+			n.orphanPrev.orphanNext = n.orphanNext
+		} else {
+			o.head = n.orphanNext
+		}
+		if n.orphanNext != nil {
+			n.orphanNext.orphanPrev = n.orphanPrev
+		}
+		n.orphanPrev, n.orphanNext = nil, nil
+	}
+	o.mu.unlock()
+}
