@@ -1,0 +1,53 @@
+// Package fusedev serves a FUSE dispatcher to the Linux kernel through /dev/fuse: it mounts, reads
+// requests, and writes replies, on one queue per reactor thread.
+//
+// # The way of a request
+//
+//  1. The queue's poller reads /dev/fuse without blocking, into the queue's read buffer, which can hold
+//     the largest request there is. One read(2) is one request. It goes on until the kernel has nothing
+//     more or a batch is full (32 requests or 1 MiB). While its reactor sleeps, epoll wakes it.
+//  2. The request gets a slot. Up to 8 KiB it is copied into the slot's own buffer, so that the read
+//     buffer can be used again; a larger one keeps the read buffer, and the queue takes another.
+//  3. The reply gets the slot's own buffer too, or, if the request asks for more than 8 KiB, a large one.
+//  4. The request is submitted to the dispatcher. If that has no resources (ENOBUFS), the request waits
+//     in its slot, is submitted again a little later, and nothing more is read before.
+//  5. The dispatcher completes it on the same thread, and one write(2) of exactly the reply's length on
+//     the descriptor that the request came from ends it. Operations without a reply write nothing.
+//  6. Slot and large buffers are free again.
+//
+// # What is bounded
+//
+// Everything is allocated before the first request, in one mapping per queue. With S slots, B large
+// buffers and MaxWrite bytes of payload a queue takes
+//
+//	S × (8 KiB + 8 KiB) + B × (max(MaxWrite, 64 KiB) + 4 KiB)
+//
+// bytes of address space, with the defaults 128 × 16 KiB + 32 × 1028 KiB = 34.1 MiB, of which only
+// what is used becomes resident: buffers are taken last in, first out. A queue reads on only while a
+// slot and two large buffers are free, so that a request that has been read can always be served; others
+// wait in the kernel, which bounds their number itself. Nothing is dropped. Requests that wait for a lock may
+// hold half of the slots, more are answered ENOLCK: else the requests that unlock could not be read.
+//
+// # Which thread owns what
+//
+// A queue (its slots, buffers, statistics, channel of the dispatcher, pollers) belongs to its thread
+// and is touched only there. The first queue reads the descriptor that was mounted; the others read clones
+// of it (FUSE_DEV_IOC_CLONE), made when INIT has been answered, or duplicates where /dev/fuse may not be
+// opened. The kernel hands a request to whichever queue reads first. [Mount] and the methods of
+// [Session] belong to plain goroutines: they wait, and they talk to queues by messages.
+//
+// # The end
+//
+// A session ends when the kernel says that the connection is gone, whoever unmounted. Each queue then stops
+// reading, interrupts what is in flight and waits for it; the dispatcher gets a DESTROY, which the kernel sends
+// only for block devices; channels, pollers, descriptors and memory are released; and [Session.Done] is closed. If
+// the process is killed, the kernel answers ENOTCONN on the mountpoint until it is unmounted or mounted again with
+// [Options.Replace].
+//
+// # Errors
+//
+// Errors wrap the errno, and say what to do about it. Replies that the kernel refuses and reads that fail for no known
+// reason are counted ([QueueStats]), and the first of each session is logged.
+//
+// Not in SPDK, which serves the dispatcher to virtual machines only (module/vfu_device/vfu_virtio_fs.c).
+package fusedev

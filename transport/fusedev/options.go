@@ -1,0 +1,209 @@
+package fusedev
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
+	"github.com/spdk-go/spdk-go/internal/fuseabi"
+	"github.com/spdk-go/spdk-go/reactor"
+)
+
+// Defaults and limits of [Options].
+const (
+	DefaultMaxWrite   = 1 << 20 // bytes; the most a stock kernel sends (256 pages)
+	DefaultSlots      = 128
+	DefaultBigBuffers = 32
+
+	minMaxWrite   = 4096 // the kernel sends no less
+	maxMaxWrite   = 16 << 20
+	minSlots      = 4
+	maxSlots      = 1 << 16
+	minBigBuffers = 4 // one to read into, two free to go on, one that works
+	maxBigBuffers = 1 << 12
+)
+
+const (
+	pageSize = 4096
+	// smallSize is the size of a slot's own buffers. Nearly every request and reply without
+	// payload fits, and so do READ and WRITE of a page.
+	smallSize = 8192
+	// headerRoom is what a request or reply needs beyond its payload.
+	headerRoom = 4096
+	// maxXattr is XATTR_SIZE_MAX of linux/limits.h: SETXATTR is as long, whatever max_write is.
+	maxXattr = 64 << 10
+)
+
+// Options say what to mount where, and how. Dispatcher, Threads and Mountpoint must be given.
+type Options struct {
+	// Dispatcher serves the requests. Its MaxWrite should be this one's.
+	Dispatcher *fusedispatcher.Dispatcher
+	// Threads get a queue each; there should be one per reactor. They must run, and go on running until the session
+	// is done.
+	Threads []*reactor.Thread
+	// Mountpoint is an existing directory.
+	Mountpoint string
+	// FsName is the source shown in /proc/mounts; "" means "spdk-go".
+	FsName string
+	// Subtype makes the file system's type "fuse.Subtype"; "" means "spdk".
+	Subtype string
+
+	// AllowOther lets users in other than the one who mounts. Root lets everybody in unless OwnerOnly
+	// is set; for another user /etc/fuse.conf must say user_allow_other.
+	AllowOther bool
+	// OwnerOnly keeps everybody out but the user who mounts, root included.
+	OwnerOnly bool
+	// NoDefaultPermissions leaves it to the file system to check permissions, which the kernel does else.
+	NoDefaultPermissions bool
+	// ReadOnly refuses changes in the kernel.
+	ReadOnly bool
+	// Suid honours set-user-ID bits, and Dev device files. Only root may set them.
+	Suid, Dev bool
+	// Replace unmounts first, lazily, what a server that has died left on the mountpoint. Anything else that is
+	// mounted there stays, and makes Mount fail with EBUSY.
+	Replace bool
+
+	// MaxWrite is the most payload of a request or reply, in bytes; 0 means [DefaultMaxWrite].
+	// It is rounded up to whole pages. The kernel may use less.
+	MaxWrite uint32
+	// Slots is how many requests a queue carries at once; 0 means [DefaultSlots].
+	Slots int
+	// BigBuffers is how many buffers of MaxWrite bytes and a little a queue has; 0 means [DefaultBigBuffers].
+	BigBuffers int
+
+	// Log receives what cannot be returned; nil means slog.Default. It is never called from a reactor.
+	Log *slog.Logger
+}
+
+// setDefaults fills in what is zero and checks the rest.
+func (o *Options) setDefaults() error {
+	if o.Dispatcher == nil {
+		return fmt.Errorf("fusedev: no dispatcher given: %w", unix.EINVAL)
+	}
+	if len(o.Threads) == 0 {
+		return fmt.Errorf("fusedev: no threads given: %w", unix.EINVAL)
+	}
+	for i, t := range o.Threads {
+		if t == nil {
+			return fmt.Errorf("fusedev: thread %d is nil: %w", i, unix.EINVAL)
+		}
+	}
+	if o.Mountpoint == "" {
+		return fmt.Errorf("fusedev: no mountpoint given: %w", unix.EINVAL)
+	}
+	if o.FsName == "" {
+		o.FsName = "spdk-go"
+	}
+	if o.Subtype == "" {
+		o.Subtype = "spdk"
+	}
+	if strings.ContainsAny(o.Subtype, ",\\. \t\n/") {
+		return fmt.Errorf("fusedev: subtype %q has a character that is not allowed: use letters and digits: %w",
+			o.Subtype, unix.EINVAL)
+	}
+	if o.AllowOther && o.OwnerOnly {
+		return fmt.Errorf("fusedev: AllowOther and OwnerOnly contradict each other: %w", unix.EINVAL)
+	}
+	if o.MaxWrite == 0 {
+		o.MaxWrite = DefaultMaxWrite
+	}
+	if o.Slots == 0 {
+		o.Slots = DefaultSlots
+	}
+	if o.BigBuffers == 0 {
+		o.BigBuffers = DefaultBigBuffers
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	err := errors.Join(
+		inRange("MaxWrite", int(o.MaxWrite), minMaxWrite, maxMaxWrite),
+		inRange("Slots", o.Slots, minSlots, maxSlots),
+		inRange("BigBuffers", o.BigBuffers, minBigBuffers, maxBigBuffers))
+	o.MaxWrite = uint32(roundUp(int(o.MaxWrite), pageSize))
+	return err
+}
+
+func inRange(name string, v, low, high int) error {
+	if v < low || v > high {
+		return fmt.Errorf("fusedev: %s is %d, not in [%d, %d]: %w", name, v, low, high, unix.EINVAL)
+	}
+	return nil
+}
+
+func roundUp(n, to int) int { return (n + to - 1) / to * to }
+
+// bigSize is the size of a large buffer: a request or reply with the largest payload.
+func (o *Options) bigSize() int {
+	return roundUp(max(int(o.MaxWrite), maxXattr)+headerRoom, pageSize)
+}
+
+// queueBytes is the memory of one queue. The formula is in the package comment.
+func (o *Options) queueBytes() int {
+	return o.Slots*2*smallSize + o.BigBuffers*o.bigSize()
+}
+
+// The kernel refuses to read into less.
+const _ = uint(minMaxWrite + headerRoom - fuseabi.FUSE_MIN_READ_BUFFER)
+
+// mountFlags returns the flags for mount(2).
+func (o *Options) mountFlags() uintptr {
+	var flags uintptr
+	if !o.Suid {
+		flags |= unix.MS_NOSUID
+	}
+	if !o.Dev {
+		flags |= unix.MS_NODEV
+	}
+	if o.ReadOnly {
+		flags |= unix.MS_RDONLY
+	}
+	return flags
+}
+
+// kernelOptions returns the data argument of mount(2) for root (linux, Documentation/filesystems/fuse/fuse.rst).
+// max_read keeps READ within a large buffer, whatever the kernel's read-ahead wants.
+func (o *Options) kernelOptions(fd, uid, gid int) string {
+	opts := []string{
+		fmt.Sprintf("fd=%d", fd),
+		fmt.Sprintf("rootmode=%o", unix.S_IFDIR),
+		fmt.Sprintf("user_id=%d", uid),
+		fmt.Sprintf("group_id=%d", gid),
+	}
+	return strings.Join(append(opts, o.commonOptions(!o.OwnerOnly)...), ",")
+}
+
+// helperOptions returns the -o argument of fusermount3(1), which adds fd, rootmode, user_id and group_id itself.
+func (o *Options) helperOptions(root bool) string {
+	opts := []string{"fsname=" + escapeOption(o.FsName), "subtype=" + escapeOption(o.Subtype)}
+	if o.ReadOnly {
+		opts = append(opts, "ro")
+	}
+	if o.Suid {
+		opts = append(opts, "suid")
+	}
+	if o.Dev {
+		opts = append(opts, "dev")
+	}
+	return strings.Join(append(opts, o.commonOptions(!o.OwnerOnly && (root || o.AllowOther))...), ",")
+}
+
+func (o *Options) commonOptions(allowOther bool) []string {
+	var opts []string
+	if !o.NoDefaultPermissions {
+		opts = append(opts, "default_permissions")
+	}
+	if allowOther {
+		opts = append(opts, "allow_other")
+	}
+	return append(opts, fmt.Sprintf("max_read=%d", o.MaxWrite))
+}
+
+// escapeOption protects commas and backslashes from the option parser of fusermount3(1).
+func escapeOption(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `,`, `\,`).Replace(s)
+}

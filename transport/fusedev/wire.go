@@ -1,0 +1,94 @@
+package fusedev
+
+import (
+	"syscall"
+
+	"github.com/spdk-go/spdk-go/internal/fuseabi"
+)
+
+const (
+	inHeaderSize  = fuseabi.SizeofInHeader
+	outHeaderSize = fuseabi.SizeofOutHeader
+)
+
+// expectsReply says whether the kernel waits for a reply to op. To INTERRUPT there is a reply only if it
+// is to be sent again.
+func expectsReply(op uint32) bool {
+	switch op {
+	case fuseabi.FUSE_FORGET, fuseabi.FUSE_BATCH_FORGET, fuseabi.FUSE_INTERRUPT, fuseabi.FUSE_NOTIFY_REPLY:
+		return false
+	}
+	return true
+}
+
+// replyRoom returns the bytes that the reply to req may take, as far as the request says so itself. Requests whose
+// arguments are cut short get a small buffer; their reply will be an error.
+func replyRoom(op uint32, req []byte) int {
+	args := req[inHeaderSize:]
+	switch op {
+	case fuseabi.FUSE_READ, fuseabi.FUSE_READDIR, fuseabi.FUSE_READDIRPLUS:
+		if len(args) >= fuseabi.CompatReadInSize {
+			// The fields up to Size are the same in all versions; a copy makes room for the rest.
+			var in fuseabi.ReadIn
+			copy(fuseabi.Bytes(&in), args)
+			return outHeaderSize + int(in.Size)
+		}
+	case fuseabi.FUSE_GETXATTR, fuseabi.FUSE_LISTXATTR:
+		if len(args) >= fuseabi.SizeofGetxattrIn {
+			return outHeaderSize + max(int(fuseabi.Overlay[fuseabi.GetxattrIn](args).Size), fuseabi.SizeofGetxattrOut)
+		}
+	case fuseabi.FUSE_IOCTL:
+		if len(args) >= fuseabi.SizeofIoctlIn {
+			return outHeaderSize + fuseabi.SizeofIoctlOut + int(fuseabi.Overlay[fuseabi.IoctlIn](args).OutSize)
+		}
+	}
+	return smallSize
+}
+
+// putError makes b the reply that a request has failed, and returns its length.
+func putError(b []byte, unique uint64, errno syscall.Errno) uint32 {
+	*fuseabi.Overlay[fuseabi.OutHeader](b) = fuseabi.OutHeader{
+		Len:    outHeaderSize,
+		Error:  -int32(errno),
+		Unique: unique,
+	}
+	return outHeaderSize
+}
+
+// putInterrupt makes b an INTERRUPT of the request called target, and returns its length.
+func putInterrupt(b []byte, target uint64) int {
+	const n = inHeaderSize + fuseabi.SizeofInterruptIn
+	*fuseabi.Overlay[fuseabi.InHeader](b) = fuseabi.InHeader{
+		Len:    n,
+		Opcode: fuseabi.FUSE_INTERRUPT,
+		Unique: target | fuseabi.FUSE_INT_REQ_BIT,
+	}
+	*fuseabi.Overlay[fuseabi.InterruptIn](b[inHeaderSize:]) = fuseabi.InterruptIn{Unique: target}
+	return n
+}
+
+// destroyUnique is no unique of the kernel's: those count up from 2, with the highest bit for resent requests.
+const destroyUnique = fuseabi.FUSE_UNIQUE_RESEND - 2
+
+// putDestroy makes b a DESTROY, and returns its length.
+func putDestroy(b []byte) int {
+	*fuseabi.Overlay[fuseabi.InHeader](b) = fuseabi.InHeader{
+		Len:    inHeaderSize,
+		Opcode: fuseabi.FUSE_DESTROY,
+		Unique: destroyUnique,
+	}
+	return inHeaderSize
+}
+
+// limitInitReply keeps the kernel from sending more than maxWrite bytes, whatever the dispatcher agreed to: it
+// would not fit into a large buffer, and then nothing can be read at all.
+func limitInitReply(reply []byte, maxWrite uint32) {
+	const end = 24 // of MaxWrite, in InitOut
+	if len(reply) < outHeaderSize+end {
+		return
+	}
+	var out fuseabi.InitOut
+	n := copy(fuseabi.Bytes(&out), reply[outHeaderSize:])
+	out.MaxWrite = min(out.MaxWrite, maxWrite)
+	copy(reply[outHeaderSize:], fuseabi.Bytes(&out)[:n])
+}
