@@ -1,0 +1,262 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/reactor"
+)
+
+// Options configure an application. The zero value is one reactor on the first CPU that
+// the process may use, in hybrid mode.
+//
+// SPDK: struct spdk_app_opts
+type Options struct {
+	// Name is what the application calls itself; empty means the program's name.
+	Name string
+	// CPUMask has the CPUs to run a reactor on. Nil means the first CPU that the process
+	// may use.
+	//
+	// SPDK: reactor_mask
+	CPUMask *reactor.Cpuset
+	// Mode is what reactors do when they have nothing to do.
+	Mode reactor.Mode
+	// NoPin leaves the reactors unpinned, see [reactor.Options].
+	NoPin bool
+	// Fsdev sizes the pools of the fsdev layer.
+	Fsdev fsdev.Opts
+	// DisableSignalHandlers leaves SIGINT and SIGTERM alone.
+	//
+	// SPDK: disable_signal_handlers
+	DisableSignalHandlers bool
+	// Shutdown, if not nil, is called on the app thread at the first SIGINT or SIGTERM, in
+	// place of Stop(nil). It has to see to it that [App.Stop] is called.
+	//
+	// SPDK: shutdown_cb
+	Shutdown func(t *reactor.Thread, a *App)
+	// Subsystems are brought up in addition to those of [RegisterSubsystem].
+	Subsystems []Subsystem
+	// Log takes reports; nil means slog.Default.
+	Log *slog.Logger
+}
+
+// StartFunc is the application's beginning. It runs on the app thread when everything is up,
+// and must not block. An error stops the application.
+//
+// SPDK: spdk_msg_fn start_fn of spdk_app_start
+type StartFunc func(t *reactor.Thread, a *App) error
+
+// ErrStopped is returned by operations that came after the application had been stopped.
+//
+// Not in SPDK: there the callback is not called.
+var ErrStopped = errors.New("app: stopped")
+
+// App is one running application.
+//
+// Not in SPDK, where it is the process.
+type App struct {
+	o       Options
+	cores   []int
+	fw      *reactor.Framework
+	thread  *reactor.Thread
+	ctx     context.Context
+	cancel  context.CancelFunc
+	workers sync.WaitGroup
+	done    chan struct{} // closed when everything has ended
+	running []*Subsystem  // initialised, in order
+
+	mu       sync.Mutex
+	stopping bool
+	err      error // the first error that anybody gave
+}
+
+// New checks the options. Nothing runs yet.
+//
+// Errors wrap EINVAL: a CPU that the process may not use, subsystems that depend on each
+// other or on one that does not exist.
+//
+// SPDK: the first part of spdk_app_start
+func New(o Options) (*App, error) {
+	if o.Name == "" {
+		o.Name = filepath.Base(os.Args[0])
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	allowed, err := AllowedCPUs()
+	if err != nil {
+		return nil, err
+	}
+	cores := allowed.CPUs()[:1]
+	if o.CPUMask != nil {
+		cores = o.CPUMask.CPUs()
+		if err := CheckCPUs(o.CPUMask, allowed); err != nil && !o.NoPin {
+			return nil, fmt.Errorf("app: %w", err)
+		}
+	}
+	if len(cores) == 0 {
+		return nil, fmt.Errorf("app: the CPU mask is empty: %w", syscall.EINVAL)
+	}
+	if _, err := sortSubsystems(allSubsystems(&o)); err != nil {
+		return nil, err
+	}
+	a := &App{o: o, cores: cores, done: make(chan struct{})}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	return a, nil
+}
+
+// Run starts an application, waits until it has stopped, and returns the error that
+// stopped it, if any. Call it from a plain goroutine.
+//
+// SPDK: spdk_app_start followed by spdk_app_fini
+func Run(o Options, start StartFunc) error {
+	a, err := New(o)
+	if err != nil {
+		return err
+	}
+	if err := a.Start(start); err != nil {
+		return err
+	}
+	return a.Wait()
+}
+
+// Start brings everything up and calls start on the app thread. On an error everything
+// is down again. Call it once, from a plain goroutine.
+//
+// SPDK: spdk_app_start
+func (a *App) Start(start StartFunc) error {
+	acquireProcs(len(a.cores))
+	if err := a.startReactors(); err != nil {
+		releaseProcs(len(a.cores))
+		a.cancel()
+		close(a.done)
+		return err
+	}
+	var signals *signalWatch
+	if !a.o.DisableSignalHandlers {
+		signals = watchSignals(a)
+	}
+	err := a.initSubsystems()
+	if err == nil && a.ctx.Err() == nil {
+		if errno := Call(a.thread, func(t *reactor.Thread) { err = start(t, a) }); errno != 0 {
+			err = fmt.Errorf("app: start: %w", errno)
+		}
+	}
+	if err != nil {
+		a.Stop(err)
+	}
+	go a.finish(signals)
+	if err != nil {
+		return a.Wait()
+	}
+	return nil
+}
+
+func (a *App) startReactors() error {
+	fw, err := reactor.NewFramework(reactor.Options{Cores: a.cores, Mode: a.o.Mode, NoPin: a.o.NoPin, Log: a.o.Log})
+	if err != nil {
+		return fmt.Errorf("app: %w", err)
+	}
+	// The app thread stays on the main core, as in SPDK.
+	a.thread, err = fw.CreateThread("app_thread", reactor.NewCpuset(a.cores[0]))
+	if err != nil {
+		return fmt.Errorf("app: %w", err)
+	}
+	if err := fw.Start(); err != nil {
+		return fmt.Errorf("app: %w", err)
+	}
+	a.fw = fw
+	return nil
+}
+
+// finish waits for the end of the application and takes it down.
+func (a *App) finish(signals *signalWatch) {
+	<-a.ctx.Done()
+	a.workers.Wait()
+	a.finiSubsystems()
+	a.fw.Stop()
+	releaseProcs(len(a.cores))
+	if signals != nil {
+		signals.stop()
+	}
+	close(a.done)
+}
+
+// Stop asks the application to end, and returns at once. The first err that is not nil,
+// from whichever call, is what [Run] and [App.Wait] return. It may be called from any
+// goroutine, reactors included, any number of times.
+//
+// SPDK: spdk_app_stop
+func (a *App) Stop(err error) {
+	a.mu.Lock()
+	a.stopping = true
+	if a.err == nil {
+		a.err = err
+	}
+	a.mu.Unlock()
+	a.cancel()
+}
+
+// Wait waits until everything has ended and returns the error that stopped it, if any.
+//
+// SPDK: the return of spdk_app_start
+func (a *App) Wait() error {
+	<-a.done
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.err
+}
+
+// Go runs fn in a plain goroutine, for what must not run on a reactor: mounts, sockets,
+// files. The application does not take its subsystems down before fn has returned; fn
+// returns soon after ctx has ended. An error of fn stops the application. Go returns
+// [ErrStopped], and does not call fn, if the application is stopping already.
+//
+// Not in SPDK, where control-plane work polls on the app thread.
+func (a *App) Go(fn func(ctx context.Context) error) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.stopping {
+		return ErrStopped
+	}
+	a.workers.Add(1)
+	go func() {
+		defer a.workers.Done()
+		if err := fn(a.ctx); err != nil {
+			a.Stop(err)
+		}
+	}()
+	return nil
+}
+
+// Context ends when the application has been asked to stop.
+//
+// Not in SPDK.
+func (a *App) Context() context.Context { return a.ctx }
+
+// Framework returns the application's reactors and threads. It is nil before [App.Start].
+//
+// Not in SPDK, where it is the process.
+func (a *App) Framework() *reactor.Framework { return a.fw }
+
+// Thread returns the app thread, nil before [App.Start].
+//
+// SPDK: spdk_thread_get_app_thread
+func (a *App) Thread() *reactor.Thread { return a.thread }
+
+// Cores returns the CPUs of the reactors, the main core first.
+//
+// SPDK: spdk_app_get_core_mask
+func (a *App) Cores() []int { return a.cores }
+
+// Log returns the application's log. It must not be used on a reactor.
+//
+// Not in SPDK.
+func (a *App) Log() *slog.Logger { return a.o.Log }

@@ -1,0 +1,63 @@
+// Command spdk_tgt is the target application: it serves file system devices to the kernel
+// through /dev/fuse.
+//
+//	spdk_tgt --cpumask 0x3 --memfs mem0 --mount mem0=/mnt/mem
+//
+// It runs until SIGINT or SIGTERM, then unmounts, drains and ends; a second signal ends it
+// at once. The exit code is 0 after an orderly end, 1 when something failed, and 2 for a
+// wrong flag or value, which is reported in one line. --help explains every flag.
+//
+// SPDK: app/spdk_tgt
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spdk-go/spdk-go/app"
+	"github.com/spdk-go/spdk-go/reactor"
+)
+
+const progName = "spdk_tgt"
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is main with its surroundings passed in.
+func run(args []string, stdout, stderr io.Writer) int {
+	cfg, err := parseArgs(args)
+	switch {
+	case errors.Is(err, errHelp):
+		usage(stdout)
+		return exitOK
+	case errors.Is(err, errVersion):
+		fmt.Fprintf(stdout, "%s: %s\n", progName, app.VersionString())
+		return exitOK
+	case err != nil:
+		fmt.Fprintf(stderr, "%s: %v\n", progName, err)
+		return exitUsage
+	}
+	tgt := &target{cfg: cfg, stdout: stdout, stderr: stderr}
+	err = app.Run(app.Options{
+		Name:    progName,
+		CPUMask: cfg.cpumask,
+		Mode:    cfg.mode,
+		Log:     slog.New(slog.NewTextHandler(stderr, nil)),
+	}, func(_ *reactor.Thread, a *app.App) error {
+		return tgt.start(a)
+	})
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", progName, err)
+		return exitFailed
+	}
+	return exitOK
+}
