@@ -1,0 +1,175 @@
+// Command bench measures the primitives and the dispatcher on pinned reactors, prints one table
+// with the figures of SPDK's C code next to ours, and writes bench.json: an object
+// {name: {"ns_per_op": float, "allocs_per_op": int}}.
+//
+// Everything goes through the public API, with reactors in poll mode on the first two CPUs that
+// the process may use (benchmarks of one thread start one reactor). A figure is the median of
+// several runs (-runs), each at least -mintime long. Allocations are those of the whole process
+// during a run, divided by its operations and rounded.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spdk-go/spdk-go/app"
+	"github.com/spdk-go/spdk-go/reactor"
+)
+
+// benchmark is one line of the table.
+type benchmark struct {
+	name  string
+	spdk  float64 // ns per operation of SPDK's C code on a machine of two cores
+	cores int     // how many reactors it needs
+	// setup prepares the benchmark and returns the function that performs n operations, and
+	// the one that cleans up.
+	setup func(e *env) (run func(n int) time.Duration, cleanup func())
+}
+
+// figure is what bench.json has for a benchmark.
+type figure struct {
+	NsPerOp     float64 `json:"ns_per_op"`
+	AllocsPerOp int64   `json:"allocs_per_op"`
+	spread      float64 // (slowest - fastest) / median
+}
+
+// env is what a benchmark runs in: a framework with one thread on each reactor.
+type env struct {
+	fw      *reactor.Framework
+	cores   []int
+	threads []*reactor.Thread
+}
+
+func newEnv(cores []int) *env {
+	e := &env{cores: cores}
+	var err error
+	e.fw, err = reactor.NewFramework(reactor.Options{Cores: cores, Mode: reactor.ModePoll})
+	check(err)
+	check(e.fw.Start())
+	for _, core := range cores {
+		e.threads = append(e.threads, e.newThread(core))
+	}
+	return e
+}
+
+func (e *env) newThread(core int) *reactor.Thread {
+	t, err := e.fw.CreateThread("", reactor.NewCpuset(core))
+	check(err)
+	return t
+}
+
+// on runs fn on a thread and waits for it.
+func (e *env) on(t *reactor.Thread, fn func(t *reactor.Thread)) {
+	if errno := app.Call(t, fn); errno != 0 {
+		check(errno)
+	}
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func main() {
+	runs := flag.Int("runs", 7, "runs per benchmark; the median counts")
+	minTime := flag.Duration("mintime", 120*time.Millisecond, "least duration of a run")
+	out := flag.String("o", "bench.json", "file to write the figures to")
+	only := flag.String("run", "", "regular expression: only these benchmarks")
+	flag.Parse()
+	filter, err := regexp.Compile(*only)
+	check(err)
+	allowed, err := app.AllowedCPUs()
+	check(err)
+	cpus := allowed.CPUs()
+	if len(cpus) < 2 {
+		check(fmt.Errorf("two CPUs are needed, and the process may use only %v", cpus))
+	}
+	// One P per reactor, and two for the runtime, as in an application.
+	runtime.GOMAXPROCS(max(4, runtime.GOMAXPROCS(0)))
+
+	fmt.Printf("%-26s %12s %11s %8s %10s %7s\n", "", "ns/op", "allocs/op", "spread", "SPDK C", "ratio")
+	figures := map[string]figure{}
+	for _, b := range benchmarks {
+		if !filter.MatchString(b.name) {
+			continue
+		}
+		f := measure(&b, cpus[:b.cores], *runs, *minTime)
+		figures[b.name] = f
+		fmt.Printf("%-26s %12.1f %11d %7.1f%% %10.1f %6.2fx\n",
+			b.name, f.NsPerOp, f.AllocsPerOp, 100*f.spread, b.spdk, f.NsPerOp/b.spdk)
+	}
+	fmt.Printf("\nratio: our time over that of SPDK's C code, as measured on another machine of two cores\n")
+	fmt.Printf("here: %s, %s\n", cpuModel(), app.VersionString())
+	text, err := json.MarshalIndent(figures, "", "  ")
+	check(err)
+	check(os.WriteFile(*out, append(text, '\n'), 0o644))
+}
+
+// measure runs a benchmark.
+func measure(b *benchmark, cores []int, runs int, minTime time.Duration) figure {
+	e := newEnv(cores)
+	run, cleanup := b.setup(e)
+	n := calibrate(run, minTime)
+	var ns, allocs []float64
+	for range runs {
+		runtime.GC()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		d := run(n)
+		runtime.ReadMemStats(&after)
+		ns = append(ns, float64(d.Nanoseconds())/float64(n))
+		allocs = append(allocs, float64(after.Mallocs-before.Mallocs)/float64(n))
+	}
+	cleanup()
+	e.fw.Stop()
+	med := median(ns)
+	return figure{
+		NsPerOp:     math.Round(med*100) / 100,
+		AllocsPerOp: int64(math.Round(median(allocs))),
+		spread:      (slices.Max(ns) - slices.Min(ns)) / med,
+	}
+}
+
+// calibrate finds how many operations take minTime, and a little more.
+func calibrate(run func(n int) time.Duration, minTime time.Duration) int {
+	n := 1000
+	for {
+		d := run(n)
+		if d >= minTime {
+			return n
+		}
+		grow := 1.2 * float64(minTime) / float64(max(d, time.Microsecond))
+		n = int(float64(n)*min(grow, 100)) + 1
+	}
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	if len(v)%2 == 1 {
+		return v[len(v)/2]
+	}
+	return (v[len(v)/2-1] + v[len(v)/2]) / 2
+}
+
+func cpuModel() string {
+	text, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return runtime.GOARCH
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
