@@ -1,0 +1,51 @@
+# make demo and make test are all a newcomer needs. Everything runs with plain Go; test/deps.sh brings the foreign tools.
+
+GO ?= go
+export GOFLAGS := -buildvcs=false $(GOFLAGS)
+
+# One package at a time: the tests pin reactors to cores, and two of them would measure each other.
+SERIAL := -p 1
+UNIT = $(shell $(GO) list ./... | grep -v /test/integration)
+
+.PHONY: build demo test test-short race bench lint fmt-check deps clean
+
+build:
+	CGO_ENABLED=0 $(GO) build -o bin/ ./app/...
+
+demo:
+	$(GO) run ./app/demo
+
+# Everything: within 15 minutes on 2 cores.
+test: deps lint
+	$(GO) test $(SERIAL) $(UNIT)
+	$(GO) test $(SERIAL) -run '^$$' -bench . -benchtime 1x $(UNIT)
+	$(GO) run ./test/bench -runs 1 -mintime 1ms -o /dev/null
+	$(GO) test $(SERIAL) -race -short -timeout 10m ./...
+	$(GO) test -timeout 12m ./test/integration
+
+# While you work: within 2 minutes on 2 cores.
+test-short: fmt-check
+	$(GO) vet ./...
+	$(GO) test $(SERIAL) -short ./...
+
+race:
+	$(GO) test $(SERIAL) -race ./...
+
+# A table on standard output, and bench.json.
+bench:
+	$(GO) run ./test/bench -o bench.json
+
+lint: fmt-check
+	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	bash -n .ci/run test/deps.sh
+
+fmt-check:
+	@bad=$$(gofmt -l $$(find . -name '*.go' -not -path './.git/*')); \
+	if [ -n "$$bad" ]; then echo "not formatted, run gofmt -w on:" $$bad; exit 1; fi
+
+deps:
+	@./test/deps.sh
+
+clean:
+	rm -rf bin bench.json

@@ -1,0 +1,132 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// client is what a workload gets: a fresh directory of the file system under test, and one elsewhere.
+type client struct {
+	dir    string // empty, in the file system under test
+	host   string // empty, on a tmpfs
+	full   bool   // run the long version
+	onHang func() // called when a program does not come back
+}
+
+// workload is one kind of foreign work.
+type workload struct {
+	name string
+	run  func(t *testing.T, c *client)
+}
+
+// workloads in order of growing demands, so that the first failure says most.
+var workloads = []workload{
+	{"semantics", runSemantics},
+	{"append", runAppend},
+	{"locks", runLocks},
+	{"model", runModel},
+	{"sqlite", runSqlite},
+	{"fio", runFio},
+	{"tar", runTar},
+	{"git", runGit},
+	{"copy", runCopy},
+	{"build", runBuild},
+}
+
+// TestPlainDirectory runs the workloads where no code of ours is involved: what fails here is the workload's fault.
+func TestPlainDirectory(t *testing.T) {
+	for _, w := range workloads {
+		if testing.Short() && (w.name == "build" || w.name == "copy") {
+			continue // says nothing that the others do not, and costs most
+		}
+		t.Run(w.name, func(t *testing.T) {
+			w.run(t, &client{dir: tmpfsDir(t), host: tmpfsDir(t)})
+		})
+	}
+}
+
+// cell is one way to run spdk_tgt.
+type cell struct {
+	reactors int
+	cache    string
+	full     bool // the whole of the Go tree is copied and built from scratch; else a part, and std comes built
+}
+
+// matrix is 1 and 2 reactors times all cache policies. The cells that are not full are those whose long version would
+// exercise the same paths once more.
+var matrix = []cell{
+	{2, "auto", true},
+	{1, "none", true},
+	{1, "auto", false},
+	{1, "always", false},
+	{2, "none", false},
+	{2, "always", true},
+}
+
+// TestMatrix runs every workload on the mounted file system in every cell. In short mode, and under the race detector,
+// which is ten times slower, it is one cell.
+func TestMatrix(t *testing.T) {
+	needMount(t)
+	cells := matrix
+	if testing.Short() || raceEnabled {
+		cells = []cell{{2, "auto", false}}
+	}
+	for _, c := range cells {
+		t.Run(fmt.Sprintf("reactors=%d/cache=%s", c.reactors, c.cache), func(t *testing.T) {
+			tg := startTarget(t, targetOptions{reactors: c.reactors, cache: c.cache})
+			for _, w := range workloads {
+				ok := t.Run(w.name, func(t *testing.T) {
+					dir := filepath.Join(tg.mount, w.name)
+					if err := os.Mkdir(dir, 0o755); err != nil {
+						t.Fatal(err)
+					}
+					w.run(t, &client{dir: dir, host: tmpfsDir(t), full: c.full, onHang: tg.abandon})
+				})
+				if !ok && tg.waitExit(0) {
+					t.Fatalf("spdk_tgt is gone: %v\n%s", tg.err, tg.output())
+				}
+			}
+			tg.stop(t)
+		})
+	}
+}
+
+// tmpfsDir returns a fresh directory on a tmpfs, which stands for what Linux does.
+func tmpfsDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", scratchPrefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// start runs a program in the file system under test.
+func (c *client) start(t testing.TB, dir string, name string, args ...string) *job {
+	t.Helper()
+	j := start(t, dir, nil, name, args...)
+	j.onHang = c.onHang
+	return j
+}
+
+// run runs a program in the file system under test to its end and returns its output.
+func (c *client) run(t testing.TB, dir string, name string, args ...string) string {
+	t.Helper()
+	return c.start(t, dir, name, args...).mustEnd(t, workloadTimeout)
+}
+
+// helper runs a helper of this binary as client of the file system under test and returns its output.
+func (c *client) helper(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	return c.startHelper(t, name, args...).mustEnd(t, workloadTimeout)
+}
+
+func (c *client) startHelper(t testing.TB, name string, args ...string) *job {
+	t.Helper()
+	j := startHelper(t, c.host, name, args...)
+	j.onHang = c.onHang
+	return j
+}
