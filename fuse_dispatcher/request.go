@@ -16,9 +16,9 @@ const (
 	maxPath       = 4095
 	// maxArg is the largest of all argument structures, SetattrIn.
 	maxArg = 88
-	// maxReply is the largest reply that is built in the request: CREATE's EntryOut and
-	// OpenOut.
-	maxReply = outHeaderSize + 128 + 16
+	// maxReply is the largest reply that is built in the request: the EntryOut and Dirent of
+	// an entry of READDIRPLUS.
+	maxReply = outHeaderSize + 128 + 24
 	// inlineSegs is how many segments of payload a request takes without allocating.
 	inlineSegs = 20
 )
@@ -139,6 +139,9 @@ func (r *request) start() {
 
 // parse copies arguments and names.
 func (r *request) parse() syscall.Errno {
+	if r.hdr.Opcode >= numOpcodes {
+		return 0 // its handler refuses it
+	}
 	if n := int(r.sess.argSize[r.hdr.Opcode]); n > 0 {
 		arg := Bytes(&r.arg)
 		if !r.in.read(arg[:n]) {

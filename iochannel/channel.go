@@ -94,6 +94,9 @@ func (d *Device) Get(t *reactor.Thread) *Channel {
 }
 
 func (d *Device) newChannel(t *reactor.Thread, ts *threadState) *Channel {
+	if t.Framework() != d.fw {
+		panic(fmt.Sprintf("iochannel: device %q belongs to another framework than thread %q", d.name, t.Name()))
+	}
 	if t.IsExited() {
 		return nil
 	}

@@ -31,6 +31,7 @@ type Device struct {
 	key     any
 	name    string
 	slot    int
+	fw      *reactor.Framework
 	reg     *registry
 	create  func(ch *Channel) syscall.Errno // sets ch.ctx
 	destroy func(ch *Channel)
@@ -61,7 +62,7 @@ type unregister struct {
 // SPDK: spdk_io_device_register, which ignores a duplicate
 func RegisterDevice[T any](t *reactor.Thread, key any, name string,
 	create func(ch *Channel, c *T) syscall.Errno, destroy func(ch *Channel, c *T)) (*Device, error) {
-	d := &Device{key: key, name: name, reg: registryOf(t.Framework())}
+	d := &Device{key: key, name: name, fw: t.Framework(), reg: registryOf(t.Framework())}
 	if name == "" {
 		d.name = fmt.Sprintf("%p", d)
 	}
@@ -78,7 +79,10 @@ func RegisterDevice[T any](t *reactor.Thread, key any, name string,
 			destroy(ch, ch.ctx.(*T))
 		}
 	}
-	return d, d.reg.add(d)
+	if err := d.reg.add(d); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 func (r *registry) add(d *Device) error {
@@ -167,9 +171,17 @@ func (d *Device) markUnregistered() bool {
 // finish lets go of a device that has no channels any more; from is the caller's thread.
 func (d *Device) finish(from *reactor.Thread) {
 	d.reg.remove(d)
-	// The thread that waits is kept from exiting by its count of unregisters; if it was
-	// forced to, nobody waits.
-	d.unreg.t.SendMsgRetry(from, unregistered, d)
+	tell(d.unreg.t, from, unregistered, d)
+}
+
+// tell calls fn on the thread t, which waits for it; from is the caller's thread. t is kept
+// from exiting by its counts in threadState; if it was forced to, nobody waits.
+func tell(t, from *reactor.Thread, fn reactor.MsgFunc, ctx any) {
+	if t == from {
+		t.Defer(fn, ctx)
+	} else {
+		t.SendMsgRetry(from, fn, ctx)
+	}
 }
 
 func unregistered(t *reactor.Thread, ctx any) {

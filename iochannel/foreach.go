@@ -31,9 +31,10 @@ type Iter struct {
 	done   ForEachDoneFunc
 	status syscall.Errno
 
-	t    *reactor.Thread // where it is now
-	ch   *Channel
-	next *Iter // in the origin's list of free ones
+	t     *reactor.Thread // where it is now
+	ch    *Channel        // nil unless a Continue is due
+	tried uint64          // id of the last thread that was visited or found gone
+	next  *Iter           // in the origin's list of free ones
 }
 
 // Channel returns the visited channel. SPDK: spdk_io_channel_iter_get_channel
@@ -47,7 +48,8 @@ func (it *Iter) Ctx() any { return it.ctx }
 
 // ForEachChannel calls fn for the channels of d, one after the other in order of their
 // threads' ids, each on its thread, and then done (which may be nil) on t, with what the
-// last Continue said. All calls are made by message, none from inside ForEachChannel.
+// last Continue said. All calls are made by message (on t itself, by a deferred call), none
+// from inside ForEachChannel.
 // Channels created meanwhile are visited if their turn is still to come, channels that are
 // gone when their turn comes are skipped. For a device that is unregistered or waits to be,
 // done is called with ENODEV. On t only.
@@ -57,7 +59,7 @@ func ForEachChannel(t *reactor.Thread, d *Device, fn VisitFunc, ctx any, done Fo
 	t.AssertCurrent()
 	ts := stateOf(t)
 	it := ts.newIter()
-	*it = Iter{dev: d, origin: t, fn: fn, ctx: ctx, done: done, t: t}
+	*it = Iter{dev: d, origin: t, fn: fn, ctx: ctx, done: done}
 	ts.iterations++
 	d.mu.Lock()
 	if d.pending || d.unregistered.Load() {
@@ -67,9 +69,8 @@ func ForEachChannel(t *reactor.Thread, d *Device, fn VisitFunc, ctx any, done Fo
 		return
 	}
 	d.iterations++
-	first := d.channelAfter(0)
 	d.mu.Unlock()
-	it.goTo(first)
+	it.goOn(t)
 }
 
 func (ts *threadState) newIter() *Iter {
@@ -89,28 +90,42 @@ func (d *Device) channelAfter(id uint64) *Channel {
 	return nil
 }
 
-// goTo sends the iteration to the thread of ch, or home if there is none.
-func (it *Iter) goTo(ch *Channel) {
-	from := it.t
-	for ch != nil {
-		it.t = ch.t
-		if ch.t.SendMsgRetry(from, visit, it) {
+// goOn sends the iteration to the thread of the next channel, or home if there is none;
+// from is the caller's thread.
+func (it *Iter) goOn(from *reactor.Thread) {
+	for {
+		it.dev.mu.Lock()
+		ch := it.dev.channelAfter(it.tried)
+		it.dev.mu.Unlock()
+		if ch == nil {
+			it.finish(from)
 			return
 		}
-		// That thread has exited, and its channels with it.
-		it.dev.mu.Lock()
-		ch = it.dev.channelAfter(ch.t.ID())
-		it.dev.mu.Unlock()
+		if ch.t == from { // keep the order with a Put, which defers its call too
+			from.Defer(visit, it)
+			return
+		}
+		switch ch.t.SendMsgFrom(from, visit, it) {
+		case 0:
+			return // the iteration belongs to that thread from now on
+		case syscall.ENOMEM:
+			from.Defer(goOnLater, it)
+			return
+		}
+		it.tried = ch.t.ID() // it was forced to exit
 	}
-	it.finish(from)
 }
+
+func goOnLater(t *reactor.Thread, ctx any) { ctx.(*Iter).goOn(t) }
 
 func visit(t *reactor.Thread, ctx any) {
 	it := ctx.(*Iter)
+	it.t = t
+	it.tried = t.ID()
 	// The channel may be gone since, or be another one than when the message was sent.
 	it.ch = stateOf(t).find(it.dev)
 	if it.ch == nil {
-		it.Continue(0)
+		it.goOn(t)
 		return
 	}
 	it.fn(it)
@@ -121,16 +136,17 @@ func visit(t *reactor.Thread, ctx any) {
 //
 // SPDK: spdk_for_each_channel_continue
 func (it *Iter) Continue(status syscall.Errno) {
+	if it.ch == nil {
+		panic("iochannel: Continue of an iteration that does not wait for it")
+	}
 	it.t.AssertCurrent()
 	it.ch = nil
 	it.status = status
-	var next *Channel
-	if status == 0 {
-		it.dev.mu.Lock()
-		next = it.dev.channelAfter(it.t.ID())
-		it.dev.mu.Unlock()
+	if status != 0 {
+		it.finish(it.t)
+		return
 	}
-	it.goTo(next)
+	it.goOn(it.t)
 }
 
 // finish ends the iteration; from is the caller's thread.
@@ -144,12 +160,11 @@ func (it *Iter) finish(from *reactor.Thread) {
 	if unregister {
 		d.reg.hide(d)
 	}
+	// First the end of the iteration, then that of the device.
+	tell(it.origin, from, iterationDone, it)
 	if finished {
 		d.finish(from)
 	}
-	// The thread that waits is kept from exiting by its count of iterations; if it was
-	// forced to, nobody waits.
-	it.origin.SendMsgRetry(from, iterationDone, it)
 }
 
 func iterationDone(t *reactor.Thread, ctx any) {

@@ -53,16 +53,20 @@ func (c *Cache[T]) Put(e *T) {
 	c.elems[n] = e
 }
 
-// GetBulk fills dst with elements, all or nothing. SPDK: spdk_mempool_get_bulk
+// GetBulk fills dst with elements, all or nothing; what the cache lacks comes from the pool.
+//
+// SPDK: spdk_mempool_get_bulk
 func (c *Cache[T]) GetBulk(dst []*T) bool {
 	n := len(c.elems)
 	if n < len(dst) {
-		if n = c.refill(); n < len(dst) {
-			return c.pool.GetBulk(dst)
-		}
+		n = c.refill()
 	}
-	copy(dst, c.elems[n-len(dst):])
-	c.elems = c.elems[:n-len(dst)]
+	own := min(n, len(dst))
+	if own < len(dst) && !c.pool.takeAll(dst[own:]) {
+		return false
+	}
+	copy(dst, c.elems[n-own:])
+	c.elems = c.elems[:n-own]
 	for _, e := range dst {
 		c.out[sys.SlabIndex(c.slab, e)] = true
 	}

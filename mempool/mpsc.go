@@ -62,10 +62,11 @@ func (q *MPSC[T]) Push(v T) PushResult {
 		if tail&closedBit != 0 {
 			return Closed
 		}
-		if tail-q.headSeen.Load() > q.mask {
+		// Both may have passed tail meanwhile: then the difference is negative and the CAS fails.
+		if int64(tail-q.headSeen.Load()) > int64(q.mask) {
 			head := q.head.Load()
 			q.headSeen.Store(head)
-			if tail-head > q.mask {
+			if int64(tail-head) > int64(q.mask) {
 				return Full
 			}
 		}
@@ -118,3 +119,7 @@ func (q *MPSC[T]) Count() int { return int(q.tail.Load()&^closedBit - q.head.Loa
 // reports false and changes nothing. Owner only. Not in SPDK, where a message to an exited
 // thread aborts the process.
 func (q *MPSC[T]) Close() bool { return q.tail.CompareAndSwap(q.next, q.next|closedBit) }
+
+// Shut makes further pushes fail with [Closed] even if the ring is not empty: what is in it
+// can still be popped, until [MPSC.Empty] reports true. Owner only. Not in SPDK.
+func (q *MPSC[T]) Shut() { q.tail.Or(closedBit) }

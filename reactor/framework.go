@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -22,9 +23,11 @@ type Framework struct {
 	lastID   uint64
 	nextCore int
 	started  bool
+	stopped  bool
 	exts     [maxExt]any
 
-	done sync.WaitGroup
+	done   sync.WaitGroup
+	closed sync.Once
 }
 
 // NewFramework returns a framework with a reactor for each of o.Cores, not started yet.
@@ -54,7 +57,7 @@ func NewFramework(o Options) (*Framework, error) {
 // SPDK: spdk_reactors_start
 func (f *Framework) Start() error {
 	f.mu.Lock()
-	if f.started || f.manual {
+	if f.started || f.stopped || f.manual {
 		f.mu.Unlock()
 		return fmt.Errorf("reactor: framework has no reactors to start or has been started before")
 	}
@@ -85,12 +88,14 @@ func (f *Framework) Start() error {
 
 // Stop asks every thread to exit, waits until all have, and ends the reactors. It must not
 // be called from a reactor. Release channels and pollers first: a thread that is held is
-// forced out after 5 seconds.
+// forced out after 5 seconds. No thread can be created from now on; stopping again is
+// harmless.
 //
 // SPDK: spdk_reactors_stop, spdk_reactors_fini
 func (f *Framework) Stop() {
 	f.mu.Lock()
 	started := f.started
+	f.stopped = true
 	f.mu.Unlock()
 	if started {
 		for _, r := range f.reactors {
@@ -102,18 +107,24 @@ func (f *Framework) Stop() {
 }
 
 func (f *Framework) close() {
-	for _, r := range f.reactors {
-		r.close()
-	}
+	f.closed.Do(func() {
+		for _, r := range f.reactors {
+			r.close()
+		}
+	})
 }
 
 // CreateThread creates a thread that runs on one of the cores of mask (nil means any),
-// taking turns. The first thread of a framework is its app thread.
+// taking turns. The first thread of a framework is its app thread. A framework that has
+// been stopped creates none: ESHUTDOWN.
 //
 // SPDK: spdk_thread_create
 func (f *Framework) CreateThread(name string, mask *Cpuset) (*Thread, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.stopped {
+		return nil, fmt.Errorf("reactor: thread %q: the framework has been stopped: %w", name, syscall.ESHUTDOWN)
+	}
 	r, err := f.pickReactor(mask)
 	if err != nil {
 		return nil, fmt.Errorf("reactor: thread %q: %w", name, err)
@@ -154,7 +165,8 @@ func (f *Framework) removeThread(t *Thread) {
 	}
 }
 
-// AppThread returns the oldest thread, nil if there is none.
+// AppThread returns the first thread that was created, nil if there was none or it has
+// exited.
 //
 // SPDK: spdk_thread_get_app_thread
 func (f *Framework) AppThread() *Thread {

@@ -50,11 +50,17 @@ func (i *Interrupt) Unregister() {
 		panic(fmt.Sprintf("reactor: interrupt %q of thread %q is unregistered twice", i.name, t.name))
 	}
 	t.interrupts = slices.Delete(t.interrupts, k, k+1)
-	if r := t.reactor; r != nil {
-		if err := unix.EpollCtl(r.epfd, unix.EPOLL_CTL_DEL, i.fd, nil); err != nil {
-			panic(fmt.Sprintf("reactor: interrupt %q: fd %d was closed before its Unregister: %v", i.name, i.fd, err))
-		}
+	if err := i.forget(); err != nil {
+		panic(fmt.Sprintf("reactor: interrupt %q: fd %d was closed before its Unregister: %v", i.name, i.fd, err))
 	}
+}
+
+// forget takes the descriptor out of the reactor's epoll.
+func (i *Interrupt) forget() error {
+	if r := i.t.reactor; r != nil {
+		return unix.EpollCtl(r.epfd, unix.EPOLL_CTL_DEL, i.fd, nil)
+	}
+	return nil
 }
 
 // serve handles one event of the reactor's epoll.

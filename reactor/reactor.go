@@ -5,12 +5,12 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/spdk-go/spdk-go/internal/sys"
-	"github.com/spdk-go/spdk-go/mempool"
 )
 
 const (
@@ -21,8 +21,6 @@ const (
 	publishHz = 100
 	// maxEvents is how many file descriptors one wake-up serves.
 	maxEvents = 32
-	// controlRing is how many new threads can wait for a reactor to take them up.
-	controlRing = 16384
 )
 
 // Reactor runs the threads of one core.
@@ -33,9 +31,13 @@ type Reactor struct {
 	core int
 	tid  int
 
-	control mempool.MPSC[control]
 	threads []*Thread
 	stopped bool
+
+	control   sync.Mutex // guards newcomers and stopping
+	newcomers []*Thread
+	stopping  bool
+	called    atomic.Bool // control has something to say
 
 	epfd   int
 	wakefd int
@@ -51,19 +53,16 @@ type Reactor struct {
 
 	_        [64]byte
 	sleeping atomic.Uint32
-	_        [60]byte
+	wakers   atomic.Int32 // that may be about to write to wakefd
+	_        [56]byte
 
 	busyTicks atomic.Uint64
 	idleTicks atomic.Uint64
 	sleeps    atomic.Uint64
 }
 
-// control is a request to the reactor itself: a new thread, or with none, to stop.
-type control struct{ newThread *Thread }
-
 func newReactor(f *Framework, core int) (*Reactor, error) {
 	r := &Reactor{fw: f, core: core, epfd: -1, wakefd: -1, spinTicks: f.toTicks(f.opts.HybridSpin)}
-	r.control.Init(controlRing)
 	var err error
 	if r.epfd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("reactor %d: epoll_create: %w", core, err)
@@ -106,23 +105,37 @@ func (r *Reactor) Stats() ReactorStats {
 	return ReactorStats{r.busyTicks.Load(), r.idleTicks.Load(), r.sleeps.Load()}
 }
 
-func (r *Reactor) addThread(t *Thread) { r.send(control{newThread: t}) }
+func (r *Reactor) addThread(t *Thread) {
+	r.control.Lock()
+	r.newcomers = append(r.newcomers, t)
+	r.control.Unlock()
+	r.called.Store(true)
+	r.wake()
+}
 
-func (r *Reactor) stop() { r.send(control{}) }
-
-func (r *Reactor) send(c control) {
-	for r.control.Push(c) != mempool.Pushed {
-		runtime.Gosched() // thousands of threads created at once; the reactor catches up
-	}
+func (r *Reactor) stop() {
+	r.control.Lock()
+	r.stopping = true
+	r.control.Unlock()
+	r.called.Store(true)
 	r.wake()
 }
 
 // wake interrupts the reactor's sleep. Of many callers at once, one writes.
 func (r *Reactor) wake() {
-	if r.sleeping.Load() != 0 && r.sleeping.CompareAndSwap(1, 0) {
+	if r.sleeping.Load() != 0 {
+		r.interrupt()
+	}
+}
+
+//go:noinline
+func (r *Reactor) interrupt() {
+	r.wakers.Add(1)
+	if r.sleeping.CompareAndSwap(1, 0) {
 		one := [8]byte{1}
 		_, _ = unix.Write(r.wakefd, one[:]) // EAGAIN: it is awake as can be
 	}
+	r.wakers.Add(-1)
 }
 
 // main is the reactor's goroutine.
@@ -142,6 +155,9 @@ func (r *Reactor) main(ready chan<- error) {
 		r.runRound()
 	}
 	r.publish()
+	for r.wakers.Load() != 0 { // wakefd is closed next, and its number is anybody's then
+		runtime.Gosched()
+	}
 }
 
 func (r *Reactor) pin() error {
@@ -160,7 +176,7 @@ func (r *Reactor) pin() error {
 
 // runRound polls every thread once and accounts for the time.
 func (r *Reactor) runRound() {
-	if r.control.Ready() {
+	if r.called.Load() {
 		r.runControl()
 	}
 	anyBusy, exited := false, false
@@ -221,21 +237,17 @@ func (r *Reactor) publish() {
 }
 
 func (r *Reactor) runControl() {
-	var c control
-	for r.control.Pop(&c) {
-		if c.newThread == nil {
-			r.stopped = true
-			for _, t := range r.threads {
-				t.exit()
-			}
-			continue
-		}
-		r.threads = append(r.threads, c.newThread)
-		if r.stopped {
-			c.newThread.exit()
+	r.called.Store(false)
+	r.control.Lock()
+	r.threads = append(r.threads, r.newcomers...)
+	r.newcomers = nil
+	r.stopped = r.stopping
+	r.control.Unlock()
+	if r.stopped {
+		for _, t := range r.threads {
+			t.exit()
 		}
 	}
-	r.control.Release()
 }
 
 // maySleep reports whether everything that the reactor's threads wait for can wake it.
@@ -272,7 +284,7 @@ func (r *Reactor) sleep() {
 }
 
 func (r *Reactor) hasWork() bool {
-	if r.control.Ready() {
+	if r.called.Load() {
 		return true
 	}
 	for _, t := range r.threads {

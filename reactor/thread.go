@@ -2,6 +2,7 @@ package reactor
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -116,7 +117,7 @@ func (t *Thread) AssertCurrent() {
 
 // SendMsg has fn called with ctx on t, later. Any goroutine may call it. It returns 0,
 // ENOMEM when t has no room for a message, or ESRCH when t has exited; fn is called if and
-// only if it returned 0.
+// only if it returned 0, even if t is forced to exit.
 //
 // SPDK: spdk_thread_send_msg, which aborts the process instead of returning an error.
 func (t *Thread) SendMsg(fn MsgFunc, ctx any) syscall.Errno {
@@ -185,15 +186,18 @@ func retrySend(t *Thread, ctx any) {
 //
 // SPDK: spdk_thread_send_critical_msg, which aborts the process when the slot is taken.
 func (t *Thread) SendCriticalMsg(fn MsgFunc) syscall.Errno {
-	if t.IsExited() {
-		return syscall.ESRCH
-	}
 	if !t.critical.CompareAndSwap(nil, &fn) {
+		if t.IsExited() {
+			return syscall.ESRCH
+		}
 		return syscall.EBUSY
 	}
 	t.wake()
 	return 0
 }
+
+// noMoreCritical takes the slot of an exited thread.
+var noMoreCritical MsgFunc
 
 // ExecMsg calls fn at once if the caller's thread is t, and sends a message otherwise.
 //
@@ -220,6 +224,9 @@ func (t *Thread) wake() {
 func (t *Thread) Poll(now uint64) (busy bool) {
 	if t.reactor != nil {
 		panic(fmt.Sprintf("reactor: thread %q is polled by hand but belongs to a reactor", t.name))
+	}
+	if t.IsExited() {
+		return false
 	}
 	start := t.fw.Ticks()
 	if now == 0 {
@@ -304,8 +311,9 @@ func (t *Thread) hasWork() bool {
 }
 
 // Exit asks t to end: it ends once it holds no message, poller, channel or interrupt, or
-// after 5 seconds, by force and with a report of what held it. Until then it runs as
-// before. On t only; calling it again is harmless.
+// after 5 seconds, by force and with a report of what held it: the messages are run then,
+// pollers and interrupts are never called again. Until then it runs as before. On t only;
+// calling it again is harmless.
 //
 // SPDK: spdk_thread_exit
 func (t *Thread) Exit() {
@@ -324,18 +332,52 @@ func (t *Thread) tryExit(now uint64) {
 	if t.IsExited() {
 		return
 	}
-	forced := now >= t.exitDeadline
 	held := t.Holding()
-	if held == "" || forced {
-		if !t.msgs.Close() && !forced {
-			return // a message came in meanwhile
+	switch {
+	case held == "" && t.close():
+	case now >= t.exitDeadline:
+		t.force()
+		t.fw.warn("thread is forced to exit: release what holds it before Exit",
+			"thread", t.name, "held by", held)
+	default:
+		return
+	}
+	t.state.Store(uint32(threadExited))
+	t.fw.removeThread(t)
+}
+
+// close stops t from taking messages, unless one came in meanwhile.
+func (t *Thread) close() bool {
+	if !t.critical.CompareAndSwap(nil, &noMoreCritical) {
+		return false
+	}
+	if !t.msgs.Close() {
+		t.critical.Store(nil)
+		return false
+	}
+	return true
+}
+
+// force stops t from taking messages, runs those it has taken, and lets go of what the
+// kernel knows of it.
+func (t *Thread) force() {
+	t.state.Store(uint32(threadExited)) // so that nothing is added to the local queue
+	t.msgs.Shut()
+	if fn := t.critical.Swap(&noMoreCritical); fn != nil {
+		(*fn)(t, nil)
+	}
+	runQueue(t, &t.deferred, t.deferred.Len())
+	runQueue(t, &t.local, t.local.Len())
+	for m := (message{}); !t.msgs.Empty(); {
+		if t.msgs.Pop(&m) {
+			m.fn(t, m.ctx)
+		} else {
+			runtime.Gosched() // its sender is about to write it
 		}
-		t.state.Store(uint32(threadExited))
-		t.fw.removeThread(t)
-		if forced && held != "" {
-			t.fw.warn("thread is forced to exit: release what holds it before Exit",
-				"thread", t.name, "held by", held)
-		}
+	}
+	t.msgs.Release()
+	for _, i := range t.interrupts {
+		_ = i.forget() // EBADF: it was closed already
 	}
 }
 
