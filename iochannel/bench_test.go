@@ -2,7 +2,6 @@ package iochannel_test
 
 import (
 	"fmt"
-	"runtime"
 	"syscall"
 	"testing"
 
@@ -13,9 +12,7 @@ import (
 // start returns a framework of n pinned reactors and perCore threads on each.
 func start(tb testing.TB, n, perCore int) []*reactor.Thread {
 	tb.Helper()
-	if runtime.NumCPU() < n {
-		tb.Skipf("needs %d CPUs", n)
-	}
+	skipUnless(tb, needCPUs(n))
 	o := reactor.Options{Mode: reactor.ModePoll}
 	for i := range n {
 		o.Cores = append(o.Cores, i)

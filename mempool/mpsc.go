@@ -6,6 +6,8 @@ import (
 )
 
 // PushResult says what became of a [MPSC.Push].
+//
+// Not in SPDK: spdk_ring_enqueue returns a count.
 type PushResult uint8
 
 // Results of a push. SPDK: spdk_ring_enqueue returns the number enqueued.

@@ -2,7 +2,6 @@ package reactor_test
 
 import (
 	"fmt"
-	"runtime"
 	"testing"
 
 	"github.com/spdk-go/spdk-go/reactor"
@@ -12,9 +11,7 @@ import (
 // and a thread on each of them.
 func start(tb testing.TB, n int, o reactor.Options) (*reactor.Framework, []*reactor.Thread) {
 	tb.Helper()
-	if runtime.NumCPU() < n {
-		tb.Skipf("needs %d CPUs", n)
-	}
+	skipUnless(tb, needCPUs(n))
 	for i := range n {
 		o.Cores = append(o.Cores, i)
 	}

@@ -289,11 +289,8 @@ func (t *Thread) runMessages() {
 		return // the shared ring has to wait until the local queue is empty, see SendMsgFrom
 	}
 	var m message
-	for ; n < msgBatch && t.msgs.Pop(&m); n++ {
+	for n = min(t.msgs.Count(), msgBatch-n); n > 0 && t.msgs.Pop(&m); n-- {
 		m.fn(t, m.ctx)
-		if t.local.Len() > 0 {
-			break
-		}
 	}
 	t.msgs.Release()
 }

@@ -50,8 +50,15 @@ func New(tb testing.TB, n int) *Harness {
 // purpose.
 func NewLeaky(tb testing.TB, n int) *Harness {
 	tb.Helper()
+	return NewWith(tb, n, reactor.Options{})
+}
+
+// NewWith is [NewLeaky] with options; their Clock is the harness's own.
+func NewWith(tb testing.TB, n int, o reactor.Options) *Harness {
+	tb.Helper()
 	h := &Harness{Clock: &Clock{now: 1}, tb: tb}
-	fw, err := reactor.NewFramework(reactor.Options{Clock: h.Clock})
+	o.Clock = h.Clock
+	fw, err := reactor.NewFramework(o)
 	if err != nil {
 		tb.Fatal(err)
 	}

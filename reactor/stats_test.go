@@ -1,0 +1,69 @@
+package reactor_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/spdk-go/spdk-go/reactor"
+	"github.com/spdk-go/spdk-go/reactor/reactortest"
+)
+
+func TestThreadStatsSumBusyAndIdleTime(t *testing.T) {
+	h := reactortest.New(t, 1)
+	th := h.Threads[0]
+	takes := func(d time.Duration, rc reactor.PollerResult) reactor.PollerFunc {
+		return func(*reactor.Thread, any) reactor.PollerResult { h.Advance(d); return rc }
+	}
+	type stats struct{ Busy, Idle uint64 }
+	expect := func(what string, want stats) {
+		t.Helper()
+		th.Poll(0)
+		busy, idle := th.Stats()
+		if diff := cmp.Diff(want, stats{busy, idle}); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+	}
+	expect("nothing", stats{0, 0})
+	p := th.RegisterPoller("", takes(100, reactor.Idle), nil, 0)
+	expect("idle poller", stats{0, 100})
+	q := th.RegisterPoller("", takes(10, reactor.Busy), nil, 0)
+	expect("idle and busy poller", stats{110, 100}) // one is enough
+	q.Unregister()
+	expect("idle poller again", stats{110, 200})
+	p.Unregister()
+	th.SendMsg(func(*reactor.Thread, any) { h.Advance(1000) }, nil)
+	expect("message", stats{1110, 200})
+	th.Defer(func(*reactor.Thread, any) { h.Advance(10000) }, nil)
+	expect("deferred call", stats{11110, 200})
+	th.SendCriticalMsg(func(*reactor.Thread, any) { h.Advance(100000) })
+	expect("critical message", stats{111110, 200})
+}
+
+func TestReactorStatsFollowTheWork(t *testing.T) {
+	noLeaks(t)
+	pinning(t, func(t *testing.T, o reactor.Options) {
+		o.Mode = reactor.ModePoll
+		fw := run(t, o, 1)
+		th, r := thread(t, fw, 0), fw.Reactors()[0]
+		eventually(t, "idle time grows", func() bool { return r.Stats().IdleTicks > fw.TicksHz()/100 })
+		before := r.Stats()
+		var p *reactor.Poller
+		on(t, th, func(th *reactor.Thread) {
+			p = th.RegisterPoller("", func(*reactor.Thread, any) reactor.PollerResult {
+				for end := fw.Ticks() + fw.TicksHz()/100; fw.Ticks() < end; {
+				}
+				p.Unregister()
+				return reactor.Busy
+			}, nil, 0)
+		})
+		eventually(t, "busy time grows", func() bool {
+			busy, _ := th.Stats()
+			return busy >= fw.TicksHz()/100 && r.Stats().BusyTicks >= before.BusyTicks+fw.TicksHz()/100
+		})
+		if n := r.Stats().Sleeps; n != 0 {
+			t.Errorf("a reactor in poll mode slept %d times", n)
+		}
+	})
+}
