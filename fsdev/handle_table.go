@@ -9,8 +9,9 @@ const (
 
 // HandleTable gives out 64-bit handles for *T and turns them back, in O(1) and without a
 // lock, refusing what it did not give out: the low half of a handle is a slot, the high
-// half the slot's generation, which changes with every use. Handles are never 0 and never
-// small numbers. All methods may be called from any goroutine.
+// half the slot's generation, which is odd while the slot is in use and goes up by one at
+// its Alloc and its Free. Handles are never 0 and never small numbers. All methods may be
+// called from any goroutine.
 //
 // Not in SPDK, where handles are addresses that the client sends back.
 type HandleTable[T any] struct {
@@ -50,13 +51,10 @@ func (ht *HandleTable[T]) Alloc(v *T) (handle uint64, ok bool) {
 		}
 	}
 	s := ht.slot(i)
-	gen := s.gen.Add(1)
-	if gen == 0 { // a handle of generation 0 would be a small number
-		gen = s.gen.Add(1)
-	}
+	// A handle that a client guesses works from here on, so the value comes first.
 	s.val.Store(v)
 	ht.used.Add(1)
-	return uint64(gen)<<32 | uint64(i), true
+	return uint64(s.gen.Add(1))<<32 | uint64(i), true
 }
 
 // Get returns the value of a handle, nil for one that is stale or was never given out.
@@ -67,10 +65,14 @@ func (ht *HandleTable[T]) Get(handle uint64) *T {
 	if s == nil {
 		return nil
 	}
+	gen := uint32(handle >> 32)
+	if s.gen.Load() != gen {
+		return nil
+	}
 	v := s.val.Load()
-	// A Free between the caller's last look and now changes the generation; one that comes
-	// later is the caller's to exclude.
-	if s.gen.Load() != uint32(handle>>32) {
+	// A Free since the first look changes the generation; one that comes later is the
+	// caller's to exclude.
+	if s.gen.Load() != gen {
 		return nil
 	}
 	return v
@@ -83,11 +85,11 @@ func (ht *HandleTable[T]) Free(handle uint64) *T {
 	if s == nil {
 		return nil
 	}
-	v := s.val.Load()
 	gen := uint32(handle >> 32)
-	if v == nil || !s.gen.CompareAndSwap(gen, gen+1) {
+	if !s.gen.CompareAndSwap(gen, gen+1) {
 		return nil
 	}
+	v := s.val.Load() // until the push, the slot is this call's alone
 	s.val.Store(nil)
 	ht.used.Add(-1)
 	ht.pushFree(uint32(handle))
@@ -105,9 +107,9 @@ func (ht *HandleTable[T]) Range(fn func(handle uint64, v *T)) {
 		if s == nil {
 			continue
 		}
-		gen := s.gen.Load()
-		if v := s.val.Load(); v != nil {
-			fn(uint64(gen)<<32|uint64(i), v)
+		handle := uint64(s.gen.Load())<<32 | uint64(i)
+		if v := ht.Get(handle); v != nil {
+			fn(handle, v)
 		}
 	}
 }
@@ -120,10 +122,11 @@ func (ht *HandleTable[T]) slot(i uint32) *handleSlot[T] {
 	return &c[i%handleChunkSize]
 }
 
-// slotOf returns the slot that a handle speaks of, nil if there is no such slot.
+// slotOf returns the slot that a handle speaks of, nil if there is no such slot or its
+// generation is none of a slot in use.
 func (ht *HandleTable[T]) slotOf(handle uint64) *handleSlot[T] {
 	i := uint32(handle)
-	if i >= ht.max || handle>>32 == 0 {
+	if i >= ht.max || handle>>32&1 == 0 {
 		return nil
 	}
 	return ht.slot(i)

@@ -40,7 +40,7 @@ type manager struct {
 	pool   *mempool.Pool[IO] // nil before Initialize and after Finish
 	dev    *iochannel.Device // its channels hold each thread's cache of IO
 	fsdevs []*Fsdev
-	inited []Module // in the order of their Init
+	inited []Module // in the order of their Init; the app thread's
 }
 
 // cacheChannel is a thread's cache of free IO, shared by all its fsdev channels.
@@ -100,6 +100,26 @@ func Initialize(t *reactor.Thread, o Opts) error {
 			o.IOPoolSize, o.IOCacheSize, syscall.EINVAL)
 	}
 	m := managerOf(t.Framework())
+	if err := m.begin(t, o); err != nil {
+		return err
+	}
+	// Modules are called without the lock, for they may register devices.
+	for _, mod := range modules {
+		if err := mod.Init(t); err != nil {
+			m.finiModules(t)
+			m.mu.Lock()
+			m.pool = nil
+			m.mu.Unlock()
+			m.dev.Unregister(t, nil, nil)
+			return fmt.Errorf("fsdev: module %s: %w", mod.Name(), err)
+		}
+		m.inited = append(m.inited, mod)
+	}
+	return nil
+}
+
+// begin makes the pool of IO.
+func (m *manager) begin(t *reactor.Thread, o Opts) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.pool != nil {
@@ -119,15 +139,6 @@ func Initialize(t *reactor.Thread, o Opts) error {
 		return err
 	}
 	m.opts, m.pool, m.dev = o, pool, dev
-	for _, mod := range modules {
-		if err := mod.Init(t); err != nil {
-			m.finiModules(t)
-			m.pool = nil
-			dev.Unregister(t, nil, nil)
-			return fmt.Errorf("fsdev: module %s: %w", mod.Name(), err)
-		}
-		m.inited = append(m.inited, mod)
-	}
 	return nil
 }
 
@@ -175,10 +186,10 @@ func finishNext(t *reactor.Thread, ctx any) {
 		}
 		return
 	}
-	m.mu.Lock()
 	m.finiModules(t)
-	m.mu.Unlock()
-	m.dev.Unregister(t, finishDone, f)
+	if m.dev.Unregister(t, finishDone, f) != 0 {
+		t.Defer(finishNext, f) // another Finish is about to end
+	}
 }
 
 func finishDone(t *reactor.Thread, ctx any) {

@@ -183,11 +183,24 @@ func (op *controlOp) tearDown(then func(op *controlOp)) {
 func visitDrain(it *iochannel.Iter) {
 	c := iochannel.Ctx[channel](it.Channel())
 	c.drain = it
-	for _, r := range c.active {
-		r.abort()
-	}
 	if len(c.active) == 0 {
 		c.drained()
+		return
+	}
+	abortActive(it.Channel().Thread(), c)
+}
+
+// abortActive asks the module to end every request of a channel that is being drained.
+func abortActive(t *reactor.Thread, ctx any) {
+	c := ctx.(*channel)
+	for _, r := range c.active {
+		if r.aborted {
+			continue
+		}
+		if r.aborted = r.abort(); !r.aborted {
+			t.Defer(abortActive, c) // no IO is free; some will be
+			return
+		}
 	}
 }
 

@@ -66,7 +66,8 @@ type session struct {
 	writeback bool
 	noOpen    bool
 	noOpendir bool
-	argSize   [numOpcodes]uint16
+	killPriv  bool              // the client may ask for set-user-ID bits to be cleared
+	sizes     [numOpcodes]sizes // by tableIndex
 }
 
 // channel is the context of a thread's channel of a dispatcher.

@@ -10,9 +10,10 @@ import (
 
 // Sizes of reply structures. linux/fuse.h
 const (
-	entryOutSize = 128
-	attrOutSize  = 104
-	openOutSize  = 16
+	entryOutSize  = 128
+	attrOutSize   = 104
+	openOutSize   = 16
+	createOutSize = entryOutSize + openOutSize
 )
 
 // validity is how long the client may keep attr.
@@ -139,6 +140,9 @@ func doSetattr(r *request) {
 		if in.Valid&b.fuse != 0 {
 			mask |= b.fsdev
 		}
+	}
+	if !r.sess.killPriv {
+		mask &^= fsdev.SetAttrKillSuidgid
 	}
 	attr := fsdev.Attr{
 		Size: in.Size, Mode: in.Mode, UID: in.UID, GID: in.GID,

@@ -15,7 +15,7 @@ func doOpen(r *request) {
 	}
 	in := args[OpenIn](r)
 	flags := r.sess.openFlags(in.Flags)
-	if in.OpenFlags&FUSE_OPEN_KILL_SUIDGID != 0 {
+	if in.OpenFlags&FUSE_OPEN_KILL_SUIDGID != 0 && r.sess.killPriv {
 		flags |= fsdev.FlagKillSuidgid
 	}
 	r.started(r.sess.desc.Fopen(r.c.fsdevCh, r.seq, r.object(), flags, openDone, r))
@@ -39,7 +39,7 @@ func (r *request) replyOpen(errno syscall.Errno, h fsdev.FileHandle, flags uint3
 func doCreate(r *request) {
 	in := args[CreateIn](r)
 	flags := r.sess.writebackFlags(r.sess.arch.hostOpenFlags(in.Flags))
-	if in.OpenFlags&FUSE_OPEN_KILL_SUIDGID != 0 {
+	if in.OpenFlags&FUSE_OPEN_KILL_SUIDGID != 0 && r.sess.killPriv {
 		flags |= fsdev.FlagKillSuidgid
 	}
 	r.started(r.sess.desc.Create(r.c.fsdevCh, r.seq, r.object(), r.name,
@@ -63,7 +63,7 @@ func doRead(r *request) {
 	in := args[ReadIn](r)
 	data := r.out
 	data.skip(outHeaderSize)
-	size := min(in.Size, uint32(data.left))
+	size := uint32(min(int(in.Size), data.left))
 	r.iovs = data.slices(r.segs[:0], int(size))
 	r.started(r.sess.desc.Read(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh),
 		size, in.Offset, r.sess.arch.hostOpenFlags(in.Flags), r.iovs, dataDone, r))
@@ -86,11 +86,12 @@ func doWrite(r *request) {
 		return
 	}
 	flags := r.sess.writebackFlags(r.sess.arch.hostOpenFlags(in.Flags))
-	if in.WriteFlags&FUSE_WRITE_KILL_SUIDGID != 0 {
+	if in.WriteFlags&FUSE_WRITE_KILL_SUIDGID != 0 && r.sess.killPriv {
 		flags |= fsdev.FlagKillSuidgid
 	}
 	if in.WriteFlags&FUSE_WRITE_CACHE != 0 {
-		flags &^= syscall.O_APPEND // a page has its place
+		// A page has its place. The kernel sends no flags with it, and none would mean those of the open.
+		flags = flags&^syscall.O_APPEND | syscall.O_RDWR
 	}
 	r.iovs = r.in.slices(r.segs[:0], int(in.Size))
 	r.started(r.sess.desc.Write(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh),

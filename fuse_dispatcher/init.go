@@ -2,6 +2,7 @@ package fusedispatcher
 
 import (
 	"errors"
+	"math"
 	"syscall"
 
 	"github.com/spdk-go/spdk-go/fsdev"
@@ -170,7 +171,8 @@ func (d *Dispatcher) newSession(p *initParams, opts *fsdev.MountOpts) *session {
 		s.flags |= (FUSE_ATOMIC_O_TRUNC | FUSE_FLOCK_LOCKS) & p.flags
 	}
 	s.writeback = s.flags&FUSE_WRITEBACK_CACHE != 0
-	s.setArgSizes()
+	s.killPriv = s.flags&FUSE_HANDLE_KILLPRIV_V2 != 0
+	s.setSizes()
 
 	maxWrite := max(minMaxWrite, min(opts.MaxWrite, d.opts.MaxWrite))
 	p.reply = InitOut{
@@ -185,7 +187,7 @@ func (d *Dispatcher) newSession(p *initParams, opts *fsdev.MountOpts) *session {
 		TimeGran:            timeGran,
 	}
 	if s.flags&FUSE_MAX_PAGES != 0 {
-		p.reply.MaxPages = uint16((maxWrite + pageSize - 1) / pageSize)
+		p.reply.MaxPages = uint16(min((uint64(maxWrite)+pageSize-1)/pageSize, math.MaxUint16))
 	}
 	return s
 }

@@ -10,8 +10,8 @@ import (
 
 // doInterrupt aborts the request that the client names, on whichever channel it is. There
 // is no reply if it is found, whether it can be aborted or not: its own reply is the
-// answer. If it is not, the reply is EAGAIN, and the client's kernel asks again unless the
-// request has completed meanwhile.
+// answer. If it is not, or the module cannot be asked for want of an IO, the reply is
+// EAGAIN, and the client's kernel asks again unless the request has completed meanwhile.
 func doInterrupt(r *request) {
 	if r.c.abort(args[InterruptIn](r).Unique) {
 		r.end(0)
@@ -39,20 +39,20 @@ func interruptDone(_ *reactor.Thread, ctx any, status syscall.Errno) {
 }
 
 // abort asks the module to end the request that the client calls unique, and reports
-// whether it is on this channel.
+// whether it is on this channel and could be asked for.
 func (c *channel) abort(unique uint64) bool {
 	for _, r := range c.active {
 		if r.hdr.Unique == unique && r.hdr.Opcode != FUSE_INTERRUPT {
-			r.abort()
-			return true
+			return r.abort()
 		}
 	}
 	return false
 }
 
-// abort asks the module to end r. What cannot be stopped ends in its own time.
-func (r *request) abort() {
-	r.sess.desc.Abort(r.c.fsdevCh, r.seq, aborted, nil)
+// abort asks the module to end r, unless no IO is free to do so. What cannot be stopped ends
+// in its own time.
+func (r *request) abort() bool {
+	return r.sess.desc.Abort(r.c.fsdevCh, r.seq, aborted, nil) != syscall.ENOBUFS
 }
 
 func aborted(any, *iochannel.Channel, syscall.Errno) {}

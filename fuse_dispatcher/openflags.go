@@ -3,6 +3,8 @@ package fusedispatcher
 import (
 	"runtime"
 	"syscall"
+
+	"github.com/spdk-go/spdk-go/fsdev"
 )
 
 // Arch is the architecture of the client, whose open flags differ between x86 and ARM.
@@ -49,6 +51,7 @@ func (a Arch) family() *family {
 // hostOpenFlags translates a client's open flags to the host's, built from zero so that no
 // bit of the one is taken for one of the other.
 func (a Arch) hostOpenFlags(flags uint32) uint32 {
+	flags &^= fsdev.FlagKillSuidgid // has its own place in the protocol
 	from, to := a.family(), hostFamily()
 	if from == to {
 		return flags

@@ -11,6 +11,7 @@ import (
 )
 
 const (
+	inHeaderSize  = 40
 	outHeaderSize = 16
 	maxName       = 255
 	maxPath       = 4095
@@ -54,7 +55,7 @@ type request struct {
 	index int      // in c.active, -1 if it is not there
 
 	inSubmit bool
-	noReply  bool
+	aborted  bool // by a drain
 
 	forget  forgetState
 	readdir readdirState
@@ -86,7 +87,7 @@ func (d *Dispatcher) SubmitRequest(ch *iochannel.Channel, in, out [][]byte, cpl 
 	r.c, r.ch, r.seq = c, ch, c.seq
 	r.in, r.out = newCursor(in), newCursor(out)
 	r.cpl, r.cplCtx = cpl, ctx
-	r.inSubmit = true
+	r.inSubmit, r.aborted = true, false
 	r.start()
 	r.inSubmit = false
 	return 0
@@ -94,33 +95,26 @@ func (d *Dispatcher) SubmitRequest(ch *iochannel.Channel, in, out [][]byte, cpl 
 
 // start parses the request and calls its handler.
 func (r *request) start() {
-	r.noReply = false
 	total := r.in.left
 	if !r.in.read(Bytes(&r.hdr)) {
 		r.hdr = InHeader{}
-		r.op = &unknownOpcode
+		r.in.read(Bytes(&r.hdr)[:total]) // perhaps the opcode and the unique
+		r.op = &opcodes[tableIndex(r.hdr.Opcode)]
 		r.fail(syscall.EINVAL)
 		return
 	}
-	r.op = &unknownOpcode
-	if r.hdr.Opcode < numOpcodes {
-		r.op = &opcodes[r.hdr.Opcode]
-	}
-	r.noReply = r.op.noReply
-	r.c.stats.count(r.hdr.Opcode)
+	i := tableIndex(r.hdr.Opcode)
+	r.op = &opcodes[i]
+	r.c.stats.requests[i]++
 
 	size := int(r.hdr.Len)
-	if size < total-r.in.left || size > total {
+	if size < inHeaderSize || size > total {
 		r.fail(syscall.EINVAL)
 		return
 	}
 	r.in.left -= total - size
-	if !r.noReply && r.out.left < outHeaderSize+int(r.op.replySize) {
-		r.fail(syscall.EINVAL)
-		return
-	}
 	if r.op.control {
-		r.op.handler(r)
+		r.startControl()
 		return
 	}
 	r.sess = r.c.d.sess.Load()
@@ -130,26 +124,32 @@ func (r *request) start() {
 	}
 	r.index = len(r.c.active)
 	r.c.active = append(r.c.active, r)
-	if errno := r.parse(); errno != 0 {
+	if errno := r.parse(r.sess.sizes[i]); errno != 0 {
 		r.fail(errno)
 		return
 	}
 	r.op.handler(r)
 }
 
-// parse copies arguments and names.
-func (r *request) parse() syscall.Errno {
-	if r.hdr.Opcode >= numOpcodes {
-		return 0 // its handler refuses it
+func (r *request) startControl() {
+	if r.out.left < outHeaderSize {
+		r.fail(syscall.EINVAL)
+		return
 	}
-	if n := int(r.sess.argSize[r.hdr.Opcode]); n > 0 {
-		arg := Bytes(&r.arg)
-		if !r.in.read(arg[:n]) {
-			return syscall.EINVAL
-		}
-		if n < int(r.op.argSize) {
-			clear(arg[n:]) // an older client's structure is a prefix of ours
-		}
+	r.op.handler(r)
+}
+
+// parse copies arguments and names.
+func (r *request) parse(want sizes) syscall.Errno {
+	if r.out.left < int(want.room) {
+		return syscall.EINVAL
+	}
+	arg := Bytes(&r.arg)
+	if !r.in.read(arg[:want.arg]) {
+		return syscall.EINVAL
+	}
+	if want.arg < r.op.argSize {
+		clear(arg[want.arg:]) // an older client's structure is a prefix of ours
 	}
 	if r.op.names == 0 {
 		return 0
@@ -168,7 +168,7 @@ func (r *request) parse() syscall.Errno {
 // without it.
 func (r *request) readName(buf []byte) (int, syscall.Errno) {
 	n, errno := r.readString(buf)
-	if errno == 0 && (n == 0 || bytes.IndexByte(buf[:n], '/') >= 0) {
+	if errno == 0 && (n == 0 || !r.op.attrName && bytes.IndexByte(buf[:n], '/') >= 0) {
 		return 0, syscall.EINVAL
 	}
 	return n, errno
@@ -234,7 +234,7 @@ func (r *request) started(errno syscall.Errno) {
 func (r *request) fail(errno syscall.Errno) {
 	r.errno = errno
 	r.replyLen = 0
-	if !r.noReply && r.out.left >= outHeaderSize {
+	if !r.op.noReply && r.out.left >= outHeaderSize {
 		r.writeReply(0, 0)
 	}
 	r.complete()

@@ -17,13 +17,6 @@ type Stats struct {
 
 type channelStats struct{ requests [numOpcodes]uint64 }
 
-func (s *channelStats) count(op uint32) {
-	if op >= numOpcodes {
-		op = 0
-	}
-	s.requests[op]++
-}
-
 // StatsFunc receives the result of [Dispatcher.Stats] on the thread that asked.
 //
 // Not in SPDK.

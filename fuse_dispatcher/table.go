@@ -13,19 +13,20 @@ const numOpcodes = FUSE_COPY_FILE_RANGE_64 + 1
 type opcode struct {
 	name string
 	// argSize is the size of the argument structure, of which an older client sends a
-	// prefix, see session.setArgSizes.
+	// prefix, see session.setSizes.
 	argSize   uint16
 	replySize uint16 // room that the reply needs behind its header
 	names     uint8  // names that follow the arguments
-	noReply   bool
-	control   bool // INIT, DESTROY: need no session
+	attrName  bool   // the name is an extended attribute's and may hold a slash
+	noReply   bool   // never a reply
+	mayReply  bool   // a reply, if there is room, but usually none
+	control   bool   // INIT, DESTROY: need no session
 	handler   func(r *request)
 }
 
-// opcodes is filled by init: handlers refer to the table through what they call.
+// opcodes is filled by init: handlers refer to the table through what they call. Its first
+// entry is that of every opcode from numOpcodes on.
 var opcodes [numOpcodes]opcode
-
-var unknownOpcode = opcode{name: "UNKNOWN", handler: notSupported}
 
 func init() {
 	opcodes = [numOpcodes]opcode{
@@ -47,10 +48,10 @@ func init() {
 		FUSE_STATFS:          {name: "STATFS", replySize: 80, handler: doStatfs},
 		FUSE_RELEASE:         {name: "RELEASE", argSize: 24, handler: doRelease},
 		FUSE_FSYNC:           {name: "FSYNC", argSize: 16, handler: doFsync},
-		FUSE_SETXATTR:        {name: "SETXATTR", argSize: 16, names: 1, handler: doSetxattr},
-		FUSE_GETXATTR:        {name: "GETXATTR", argSize: 8, names: 1, handler: doGetxattr},
+		FUSE_SETXATTR:        {name: "SETXATTR", argSize: 16, names: 1, attrName: true, handler: doSetxattr},
+		FUSE_GETXATTR:        {name: "GETXATTR", argSize: 8, names: 1, attrName: true, handler: doGetxattr},
 		FUSE_LISTXATTR:       {name: "LISTXATTR", argSize: 8, handler: doListxattr},
-		FUSE_REMOVEXATTR:     {name: "REMOVEXATTR", names: 1, handler: doRemovexattr},
+		FUSE_REMOVEXATTR:     {name: "REMOVEXATTR", names: 1, attrName: true, handler: doRemovexattr},
 		FUSE_FLUSH:           {name: "FLUSH", argSize: 24, handler: doFlush},
 		FUSE_INIT:            {name: "INIT", control: true, handler: doInit},
 		FUSE_OPENDIR:         {name: "OPENDIR", argSize: 8, replySize: openOutSize, handler: doOpendir},
@@ -61,8 +62,8 @@ func init() {
 		FUSE_SETLK:           {name: "SETLK", argSize: 48, handler: doSetlk},
 		FUSE_SETLKW:          {name: "SETLKW", argSize: 48, handler: doSetlkw},
 		FUSE_ACCESS:          {name: "ACCESS", handler: notSupported},
-		FUSE_CREATE:          {name: "CREATE", argSize: 16, names: 1, replySize: entryOutSize + openOutSize, handler: doCreate},
-		FUSE_INTERRUPT:       {name: "INTERRUPT", argSize: 8, handler: doInterrupt},
+		FUSE_CREATE:          {name: "CREATE", argSize: 16, names: 1, replySize: createOutSize, handler: doCreate},
+		FUSE_INTERRUPT:       {name: "INTERRUPT", argSize: 8, mayReply: true, handler: doInterrupt},
 		FUSE_BMAP:            {name: "BMAP", handler: notSupported},
 		FUSE_DESTROY:         {name: "DESTROY", control: true, handler: doDestroy},
 		FUSE_IOCTL:           {name: "IOCTL", handler: notSupported},
@@ -84,7 +85,7 @@ func init() {
 	}
 	for i := range opcodes {
 		if opcodes[i].handler == nil {
-			opcodes[i] = unknownOpcode
+			opcodes[i] = opcode{name: "UNKNOWN", handler: notSupported}
 		}
 		if opcodes[i].argSize > maxArg {
 			panic(fmt.Sprintf("fuse_dispatcher: arguments of %s do not fit a request", opcodes[i].name))
@@ -95,29 +96,57 @@ func init() {
 	}
 }
 
-// setArgSizes fixes how many bytes of arguments the client sends, which depends on the
-// minor version of its protocol.
-func (s *session) setArgSizes() {
+// tableIndex returns where in the table an opcode is.
+func tableIndex(op uint32) uint32 {
+	if op >= numOpcodes {
+		return 0
+	}
+	return op
+}
+
+// sizes are what a client of some minor version sends and expects for an opcode.
+type sizes struct {
+	arg  uint16 // bytes of the argument structure
+	room uint16 // bytes that the reply needs, with its header; 0 if there need not be one
+}
+
+// setSizes settles the sizes, which depend on the minor version of the client's protocol.
+func (s *session) setSizes() {
 	for i := range opcodes {
-		s.argSize[i] = opcodes[i].argSize
+		op := &opcodes[i]
+		s.sizes[i] = sizes{arg: op.argSize, room: outHeaderSize + op.replySize}
+		if op.noReply || op.mayReply {
+			s.sizes[i].room = 0
+		}
+	}
+	if s.minor < 4 {
+		s.sizes[FUSE_STATFS].room = outHeaderSize + FUSE_COMPAT_STATFS_SIZE
 	}
 	if s.minor < 7 {
-		s.argSize[FUSE_FLUSH] = 16
+		s.sizes[FUSE_FLUSH].arg = 16
 	}
 	if s.minor < 9 {
-		s.argSize[FUSE_GETATTR] = 0
-		s.argSize[FUSE_READ] = CompatReadInSize
-		s.argSize[FUSE_READDIR] = CompatReadInSize
-		s.argSize[FUSE_WRITE] = FUSE_COMPAT_WRITE_IN_SIZE
-		s.argSize[FUSE_SETLK] = CompatLkInSize
-		s.argSize[FUSE_SETLKW] = CompatLkInSize
+		s.sizes[FUSE_GETATTR].arg = 0
+		s.sizes[FUSE_READ].arg = CompatReadInSize
+		s.sizes[FUSE_READDIR].arg = CompatReadInSize
+		s.sizes[FUSE_WRITE].arg = FUSE_COMPAT_WRITE_IN_SIZE
+		s.sizes[FUSE_SETLK].arg = CompatLkInSize
+		s.sizes[FUSE_SETLKW].arg = CompatLkInSize
+		for i := range opcodes {
+			switch opcodes[i].replySize {
+			case entryOutSize, createOutSize:
+				s.sizes[i].room -= entryOutSize - FUSE_COMPAT_ENTRY_OUT_SIZE
+			case attrOutSize:
+				s.sizes[i].room -= attrOutSize - FUSE_COMPAT_ATTR_OUT_SIZE
+			}
+		}
 	}
 	if s.minor < 12 {
-		s.argSize[FUSE_MKNOD] = FUSE_COMPAT_MKNOD_IN_SIZE
-		s.argSize[FUSE_CREATE] = 8
+		s.sizes[FUSE_MKNOD].arg = FUSE_COMPAT_MKNOD_IN_SIZE
+		s.sizes[FUSE_CREATE].arg = 8
 	}
 	if s.flags&FUSE_SETXATTR_EXT == 0 {
-		s.argSize[FUSE_SETXATTR] = FUSE_COMPAT_SETXATTR_IN_SIZE
+		s.sizes[FUSE_SETXATTR].arg = FUSE_COMPAT_SETXATTR_IN_SIZE
 	}
 }
 
@@ -125,8 +154,5 @@ func (s *session) setArgSizes() {
 //
 // SPDK: fuse_ll_ops
 func OpcodeName(op uint32) string {
-	if op < numOpcodes {
-		return opcodes[op].name
-	}
-	return unknownOpcode.name
+	return opcodes[tableIndex(op)].name
 }

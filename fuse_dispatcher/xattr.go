@@ -73,7 +73,7 @@ func (r *request) xattrRoom() (size uint32, ok bool) {
 		r.fail(syscall.ERANGE)
 		return 0, false
 	}
-	size = min(size, uint32(data.left))
+	size = uint32(min(int(size), data.left))
 	r.iovs = data.slices(r.segs[:0], int(size))
 	return size, true
 }

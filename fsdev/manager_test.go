@@ -1,0 +1,325 @@
+package fsdev_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/iochannel"
+	"github.com/spdk-go/spdk-go/reactor"
+	"github.com/spdk-go/spdk-go/reactor/reactortest"
+)
+
+// testModule is a module whose Init and Fini a test can hook into.
+type testModule struct{ name string }
+
+// hooks is what the test that runs has hooked in.
+var hooks struct {
+	init func(m *testModule, t *reactor.Thread) error
+	fini func(m *testModule, t *reactor.Thread)
+}
+
+func (m *testModule) Name() string { return m.name }
+
+func (m *testModule) Init(t *reactor.Thread) error {
+	if hooks.init == nil {
+		return nil
+	}
+	return hooks.init(m, t)
+}
+
+func (m *testModule) Fini(t *reactor.Thread) {
+	if hooks.fini != nil {
+		hooks.fini(m, t)
+	}
+}
+
+func init() {
+	for _, name := range []string{"first", "second", "third"} {
+		fsdev.RegisterModule(&testModule{name})
+	}
+}
+
+// record hooks a log of the calls in until the end of the test.
+func record(tb testing.TB, failing string) *[]string {
+	var calls []string
+	hooks.init = func(m *testModule, _ *reactor.Thread) error {
+		calls = append(calls, "init "+m.name)
+		if m.name == failing {
+			return syscall.ENOSPC
+		}
+		return nil
+	}
+	hooks.fini = func(m *testModule, _ *reactor.Thread) { calls = append(calls, "fini "+m.name) }
+	tb.Cleanup(func() { hooks.init, hooks.fini = nil, nil })
+	return &calls
+}
+
+// finish finishes the layer and returns what Finish reports; it fails if there is no report.
+func finish(tb testing.TB, h *reactortest.Harness) error {
+	tb.Helper()
+	called := 0
+	var got error
+	fsdev.Finish(h.Threads[0], func(t *reactor.Thread, ctx any, err error) {
+		if t != h.Threads[0] || ctx != "ctx" {
+			tb.Errorf("Finish called back on %s with %v", t.Name(), ctx)
+		}
+		called++
+		got = err
+	}, "ctx")
+	if called != 0 {
+		tb.Error("Finish called back from inside the call")
+	}
+	h.PollThreads()
+	if called != 1 {
+		tb.Errorf("Finish called back %d times", called)
+	}
+	return got
+}
+
+func TestModulesAreFinishedInReverseOrder(t *testing.T) {
+	calls := record(t, "")
+	h := reactortest.New(t, 1)
+	if err := fsdev.Initialize(h.Threads[0], fsdev.Opts{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := finish(t, h); err != nil {
+		t.Error(err)
+	}
+	want := []string{"init first", "init second", "init third", "fini third", "fini second", "fini first"}
+	if diff := cmp.Diff(want, *calls); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestInitializeUndoesWhatAFailingModuleLeaves(t *testing.T) {
+	for _, tt := range []struct {
+		failing string
+		want    []string
+	}{
+		{"first", []string{"init first"}},
+		{"second", []string{"init first", "init second", "fini first"}},
+		{"third", []string{"init first", "init second", "init third", "fini second", "fini first"}},
+	} {
+		t.Run(tt.failing, func(t *testing.T) {
+			calls := record(t, tt.failing)
+			h := reactortest.New(t, 1)
+			err := fsdev.Initialize(h.Threads[0], fsdev.Opts{})
+			if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), tt.failing) {
+				t.Errorf("Initialize: %v", err)
+			}
+			if diff := cmp.Diff(tt.want, *calls); diff != "" {
+				t.Error(diff)
+			}
+			if _, err := fsdev.Register(h.Threads[0], "fs0", nil, nil); !errors.Is(err, syscall.EINVAL) {
+				t.Errorf("Register after a failed Initialize: %v", err)
+			}
+			record(t, "")
+			if err := fsdev.Initialize(h.Threads[0], fsdev.Opts{}); err != nil {
+				t.Errorf("second Initialize: %v", err)
+			}
+			if err := finish(t, h); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A module may use the layer from its Init and Fini, for instance to register the devices
+// that its configuration names.
+func TestModuleUsesTheLayerFromInitAndFini(t *testing.T) {
+	h := reactortest.New(t, 1)
+	var seen []string
+	hooks.init = func(m *testModule, th *reactor.Thread) error {
+		_, err := fsdev.Register(th, m.name+"0", m, newFakeDevice(t, th))
+		return err
+	}
+	hooks.fini = func(_ *testModule, th *reactor.Thread) {
+		seen = append(seen, fmt.Sprint(len(fsdev.Fsdevs(th.Framework()))))
+	}
+	t.Cleanup(func() { hooks.init, hooks.fini = nil, nil })
+	if err := fsdev.Initialize(h.Threads[0], fsdev.Opts{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range fsdev.Fsdevs(h.Framework) {
+		seen = append(seen, f.Name()+" of "+f.ModuleName())
+	}
+	if err := finish(t, h); err != nil {
+		t.Error(err)
+	}
+	want := []string{"first0 of first", "second0 of second", "third0 of third", "0", "0", "0"}
+	if diff := cmp.Diff(want, seen); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestInitializeRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		opts fsdev.Opts
+		want error
+	}{
+		{"cache larger than half the pool", fsdev.Opts{IOPoolSize: 15, IOCacheSize: 8}, syscall.EINVAL},
+		{"negative pool", fsdev.Opts{IOPoolSize: -1}, syscall.EINVAL},
+		{"pool smaller than the default cache", fsdev.Opts{IOPoolSize: 100}, syscall.EINVAL},
+		{"exactly twice", fsdev.Opts{IOPoolSize: 16, IOCacheSize: 8}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := reactortest.New(t, 1)
+			err := fsdev.Initialize(h.Threads[0], tt.opts)
+			if !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+			if err == nil {
+				if err := fsdev.Initialize(h.Threads[0], tt.opts); !errors.Is(err, syscall.EALREADY) {
+					t.Errorf("second Initialize: %v", err)
+				}
+			}
+			if err := finish(t, h); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestFinishWithoutInitializeAndTwice(t *testing.T) {
+	h := reactortest.New(t, 1)
+	if err := finish(t, h); err != nil {
+		t.Error(err)
+	}
+	if err := fsdev.Initialize(h.Threads[0], fsdev.Opts{}); err != nil {
+		t.Fatal(err)
+	}
+	called := 0
+	for range 2 {
+		fsdev.Finish(h.Threads[0], func(_ *reactor.Thread, _ any, err error) {
+			called++
+			if err != nil {
+				t.Error(err)
+			}
+		}, nil)
+	}
+	h.PollThreads()
+	if called != 2 {
+		t.Errorf("two calls of Finish were called back %d times", called)
+	}
+}
+
+func TestFinishUnregistersDevicesAndWaitsForDescriptors(t *testing.T) {
+	h := reactortest.New(t, 2)
+	e := &env{Harness: h, tb: t, t: h.Threads[0]}
+	if err := fsdev.Initialize(e.t, fsdev.Opts{}); err != nil {
+		t.Fatal(err)
+	}
+	var fakes []*fakeDevice
+	for i := range 3 {
+		d, _ := e.register(fmt.Sprintf("fs%d", i))
+		fakes = append(fakes, d)
+	}
+	removed := 0
+	desc := e.open(h.Threads[1], "fs1", func(*reactor.Thread, fsdev.EventType, *fsdev.Fsdev, any) { removed++ })
+	finished := false
+	fsdev.Finish(e.t, func(_ *reactor.Thread, _ any, err error) {
+		finished = true
+		if err != nil {
+			t.Error(err)
+		}
+	}, nil)
+	for range 100 {
+		h.PollOnce()
+	}
+	if finished || removed != 1 {
+		t.Fatalf("finished %v with an open descriptor, which got %d events", finished, removed)
+	}
+	desc.Close()
+	h.PollThreads()
+	if !finished {
+		t.Error("not finished after the descriptor has been closed")
+	}
+	for i, d := range fakes {
+		if d.destructs != 1 {
+			t.Errorf("device %d was destructed %d times", i, d.destructs)
+		}
+	}
+}
+
+func TestFinishWaitsForADeviceThatSomebodyElseUnregisters(t *testing.T) {
+	h := reactortest.New(t, 1)
+	e := &env{Harness: h, tb: t, t: h.Threads[0]}
+	if err := fsdev.Initialize(e.t, fsdev.Opts{}); err != nil {
+		t.Fatal(err)
+	}
+	d, f := e.register("fs0")
+	d.hold = true
+	unregistered, finished := false, false
+	f.Unregister(e.t, func(*reactor.Thread, any, error) { unregistered = true }, nil)
+	fsdev.Finish(e.t, func(*reactor.Thread, any, error) { finished = true }, nil)
+	for range 100 {
+		h.PollOnce()
+	}
+	if finished || unregistered {
+		t.Fatal("finished before the device's Destruct was done")
+	}
+	d.heldDone(e.t, nil)
+	h.PollThreads()
+	if !finished || !unregistered {
+		t.Errorf("finished %v, unregistered %v", finished, unregistered)
+	}
+}
+
+func TestFinishWaitsForIOInFlight(t *testing.T) {
+	h := reactortest.NewLeaky(t, 1)
+	e := &env{Harness: h, tb: t, t: h.Threads[0]}
+	if err := fsdev.Initialize(e.t, fsdev.Opts{IOPoolSize: 64, IOCacheSize: 8}); err != nil {
+		t.Fatal(err)
+	}
+	e.register("fs0")
+	desc := e.open(e.t, "fs0", nil)
+	ch := desc.IOChannel(e.t)
+	if errno := desc.Statfs(ch, 0, 1, func(any, *iochannel.Channel, syscall.Errno, *fsdev.Statfs) {}, nil); errno != 0 {
+		t.Fatal(errno)
+	}
+	// The IO holds its channel, which holds the device: Finish waits.
+	ch.Put()
+	desc.Close()
+	finished := false
+	fsdev.Finish(e.t, func(*reactor.Thread, any, error) { finished = true }, nil)
+	for range 100 {
+		h.PollOnce()
+	}
+	if finished {
+		t.Error("finished with an IO in flight")
+	}
+}
+
+func TestFrameworksDoNotShareDevices(t *testing.T) {
+	a, b := newEnv(t, 1), newEnv(t, 1)
+	a.register("fs0")
+	if _, err := fsdev.Open(b.t, "fs0", noEvent, nil); !errors.Is(err, syscall.ENODEV) {
+		t.Errorf("a framework opened the device of another: %v", err)
+	}
+	b.register("fs0")
+	if n := len(fsdev.Fsdevs(b.Framework)); n != 1 {
+		t.Errorf("%d devices", n)
+	}
+}
+
+func TestModuleNamesAreUnique(t *testing.T) {
+	if m := fsdev.FindModule("second"); m == nil || m.Name() != "second" {
+		t.Errorf("FindModule: %v", m)
+	}
+	if m := fsdev.FindModule("fourth"); m != nil {
+		t.Errorf("FindModule found %v", m)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a second module of the same name was taken")
+		}
+	}()
+	fsdev.RegisterModule(&testModule{"second"})
+}
