@@ -143,11 +143,12 @@ func (m *fileMap) zeroEdges(a *arena, off, end uint64) (first, last uint64) {
 	return first, last
 }
 
-// truncate sets the size. Bytes that appear are zero; pages beyond the new end are freed.
+// truncate sets the size. Bytes that appear are zero. Unless the file grows, pages beyond its end are
+// freed, those among them that were allocated beyond it before.
 func (m *fileMap) truncate(fs *fileSystem, size uint64) {
-	if end := (size + pageMask) >> pageShift; m.blocks > 0 {
-		fs.unreserve(m.release(fs.arena, end, 1<<63>>pageShift, false))
-		if size < m.size && size&pageMask != 0 {
+	if size <= m.size && m.blocks > 0 {
+		fs.unreserve(m.release(fs.arena, (size+pageMask)>>pageShift, 1<<63>>pageShift, false))
+		if size&pageMask != 0 {
 			m.zeroWithin(fs.arena, size, (size|pageMask)+1)
 		}
 	}

@@ -99,8 +99,8 @@ func (l *lane) flocksOf(n *inode) *flockTable {
 // flock is FLOCK. On errWait io is named by somebody's lane.woken later; the request is returned
 // for abortion.
 //
-// A change from shared to exclusive or back gives up the old lock first, as flock(2) says: if the
-// new one is not to be had, none is left.
+// A change from shared to exclusive gives up the shared lock first, as flock(2) says: if the new one is
+// not to be had, none is left.
 //
 // Errors: ESTALE, EBADF, EINVAL, EWOULDBLOCK (LOCK_NB), ENOLCK (too many wait), errWait.
 func (l *lane) flock(desc *fsdev.Desc, n *inode, handle fsdev.FileHandle, id uint64, op uint32,
@@ -138,8 +138,9 @@ func (t *flockTable) request(l *lane, r *flockRequest, unlock, nonblocking bool)
 			return 0
 		}
 		t.endHold(old)
-		t.grant(l)
 	}
+	// Whoever changes a lock comes before those that wait, who are granted what is left.
+	defer t.grant(l)
 	switch {
 	case unlock:
 		return 0

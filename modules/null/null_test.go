@@ -45,7 +45,8 @@ func open(tb testing.TB) *bench {
 	if b.dev, err = null.Create(b.t, "null0"); err != nil {
 		tb.Fatal(err)
 	}
-	if b.desc, err = fsdev.Open(b.t, "null0", func(*reactor.Thread, fsdev.EventType, *fsdev.Fsdev, any) {}, nil); err != nil {
+	onEvent := func(*reactor.Thread, fsdev.EventType, *fsdev.Fsdev, any) {}
+	if b.desc, err = fsdev.Open(b.t, "null0", onEvent, nil); err != nil {
 		tb.Fatal(err)
 	}
 	b.ch = b.desc.IOChannel(b.t)
@@ -84,7 +85,8 @@ func opened(ctx any, _ *iochannel.Channel, errno syscall.Errno, h fsdev.FileHand
 	ctx.(*bench).done(result{Errno: errno, H: h})
 }
 
-func created(ctx any, _ *iochannel.Channel, errno syscall.Errno, obj fsdev.FileObject, a *fsdev.Attr, h fsdev.FileHandle) {
+func created(ctx any, _ *iochannel.Channel, errno syscall.Errno, obj fsdev.FileObject, a *fsdev.Attr,
+	h fsdev.FileHandle) {
 	ctx.(*bench).done(result{Errno: errno, Obj: obj, Ino: a.Ino, H: h})
 }
 
