@@ -17,16 +17,16 @@
 //
 // # What is bounded
 //
-// Everything is allocated before the first request, in one mapping per queue. With S slots, B large
-// buffers and MaxWrite bytes of payload a queue takes
+// Everything is allocated before the first request, in one mapping per queue. With S slots, L slots for requests that
+// wait for locks, B large buffers and MaxWrite bytes of payload a queue takes
 //
-//	S × (8 KiB + 8 KiB) + B × (max(MaxWrite, 64 KiB) + 4 KiB)
+//	S × (8 KiB + 8 KiB) + L × (256 B + 256 B) + B × (max(MaxWrite, 64 KiB) + 4 KiB)
 //
-// bytes of address space, with the defaults 128 × 16 KiB + 32 × 1028 KiB = 34.1 MiB, of which only
-// what is used becomes resident: buffers are taken last in, first out. A queue reads on only while a
-// slot and two large buffers are free, so that a request that has been read can always be served; others
-// wait in the kernel, which bounds their number itself. Nothing is dropped. Requests that wait for a lock may
-// hold half of the slots, more are answered ENOLCK: else the requests that unlock could not be read.
+// bytes of address space, with the defaults 128 × 16 KiB + 1024 × 512 B + 32 × 1028 KiB = 34.6 MiB, of which only
+// what is used becomes resident: buffers are taken last in, first out. A queue reads on only while a slot and two
+// large buffers are free, so that a request that has been read can always be served; others wait in the kernel, which
+// bounds their number itself. Nothing is dropped. Requests that wait for a lock have slots of their own, or those that
+// unlock could not be read; one more is answered ENOLCK.
 //
 // # Which thread owns what
 //
@@ -40,7 +40,8 @@
 //
 // A session ends when the kernel says that the connection is gone, whoever unmounted. Each queue then stops
 // reading, interrupts what is in flight and waits for it; the dispatcher gets a DESTROY, which the kernel sends
-// only for block devices; channels, pollers, descriptors and memory are released; and [Session.Done] is closed. If
+// only for block devices; channels, pollers, descriptors and memory are released; a mount that is left over, as after
+// an abort, is detached; and [Session.Done] is closed. If
 // the process is killed, the kernel answers ENOTCONN on the mountpoint until it is unmounted or mounted again with
 // [Options.Replace].
 //

@@ -29,10 +29,14 @@ func newMemory(o *Options, slots []slot) (*memory, error) {
 		m.big = append(m.big, cut(o.bigSize()))
 	}
 	for i := range slots {
-		slots[i].smallIn = cut(smallSize)
-		slots[i].smallOut = cut(smallSize)
+		size := smallSize
+		if slots[i].forLocks {
+			size = lockSize
+		}
+		slots[i].smallIn = cut(size)
+		slots[i].smallOut = cut(size)
 	}
-	if len(rest) != 0 {
+	if len(rest) >= pageSize {
 		panic(fmt.Sprintf("fusedev: %d of %d bytes of a queue's memory are left over", len(rest), len(all)))
 	}
 	return m, nil

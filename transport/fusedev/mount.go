@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -71,7 +72,7 @@ func resolveMountpoint(path string) (string, error) {
 	if err == nil {
 		return resolved, nil
 	}
-	if errors.Is(err, unix.ENOTCONN) {
+	if isDead(err) {
 		dir, err := filepath.EvalSymlinks(filepath.Dir(abs))
 		if err == nil {
 			return filepath.Join(dir, filepath.Base(abs)), nil
@@ -80,35 +81,66 @@ func resolveMountpoint(path string) (string, error) {
 	return "", mountpointError(path, err)
 }
 
+// isDead says whether a file system that answers err has lost its server.
+func isDead(err error) bool {
+	return errors.Is(err, unix.ENOTCONN) || errors.Is(err, unix.ECONNABORTED)
+}
+
 func mountpointError(path string, err error) error {
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return fmt.Errorf("fusedev: mountpoint %s does not exist: create the directory first: %w", path, unix.ENOENT)
-	case errors.Is(err, unix.ENOTCONN):
+	case errors.Is(err, unix.EBUSY):
+		return fmt.Errorf("fusedev: what is mounted on mountpoint %s does not answer: unmount it (umount -l %s): %w",
+			path, path, unix.EBUSY)
+	case isDead(err):
 		return fmt.Errorf("fusedev: mountpoint %s holds the mount of a server that has died: unmount it (umount -l %s, "+
 			"or fusermount3 -uz %s), or let it be replaced: %w", path, path, path, unix.ENOTCONN)
 	}
 	return fmt.Errorf("fusedev: mountpoint %s: %w", path, err)
 }
 
+// statTimeout is how long a file system that is mounted already may take to say that it lives.
+const statTimeout = 2 * time.Second
+
+// statFresh is stat(2) without the kernel's cache, out of which a dead FUSE mount is still answered for a while. A
+// server that hangs gets [statTimeout] to answer; then the result is EBUSY.
+func statFresh(path string) (mode uint16, err error) {
+	type result struct {
+		st  unix.Statx_t
+		err error
+	}
+	answer := make(chan result, 1)
+	go func() {
+		var r result
+		r.err = unix.Statx(unix.AT_FDCWD, path, unix.AT_STATX_FORCE_SYNC|unix.AT_NO_AUTOMOUNT, unix.STATX_TYPE, &r.st)
+		answer <- r
+	}()
+	select {
+	case r := <-answer:
+		return r.st.Mode, r.err
+	case <-time.After(statTimeout):
+		return 0, unix.EBUSY
+	}
+}
+
 // prepareMountpoint checks that path is a directory to mount on, and removes a dead mount from it if it may.
 func prepareMountpoint(path string, replace bool) error {
-	var st unix.Stat_t
-	err := unix.Stat(path, &st)
+	mode, err := statFresh(path)
 	// Dead mounts can lie on one another.
 	for range 16 {
-		if !replace || err != unix.ENOTCONN {
+		if !replace || !isDead(err) {
 			break
 		}
 		if err = unmount(path, unix.MNT_DETACH); err != nil {
 			return fmt.Errorf("fusedev: replace the dead mount on %s: %w", path, err)
 		}
-		err = unix.Stat(path, &st)
+		mode, err = statFresh(path)
 	}
 	if err != nil {
 		return mountpointError(path, err)
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
+	if mode&unix.S_IFMT != unix.S_IFDIR {
 		return fmt.Errorf("fusedev: mountpoint %s is not a directory: %w", path, unix.ENOTDIR)
 	}
 	if m, ok, err := findMount(path); err == nil && ok && m.isFuse() {
@@ -221,6 +253,8 @@ func helperError(ctx context.Context, path, stderr string, err error) error {
 		errno, hint = unix.EPERM, ": add user_allow_other to /etc/fuse.conf, or do without AllowOther"
 	case strings.Contains(said, "Operation not permitted"):
 		errno, hint = unix.EPERM, ": is fusermount3 set-user-ID root, and mount(2) allowed here?"
+	case strings.Contains(said, "open "+devFuse):
+		errno, hint = unix.EACCES, ": the device should be mode 0666, or the user in its group"
 	case strings.Contains(said, "Permission denied"), strings.Contains(said, "no write access"):
 		errno, hint = unix.EACCES, ": the mountpoint must belong to the user who mounts"
 	case strings.Contains(said, "not found"), strings.Contains(said, "No such"):

@@ -29,12 +29,12 @@ func TestOptionDefaults(t *testing.T) {
 	if err := o.setDefaults(); err != nil {
 		t.Fatal(err)
 	}
-	got := []any{o.FsName, o.Subtype, o.MaxWrite, o.Slots, o.BigBuffers, o.Log != nil}
-	if diff := cmp.Diff([]any{"spdk-go", "spdk", uint32(1 << 20), 128, 32, true}, got); diff != "" {
+	got := []any{o.FsName, o.Subtype, o.MaxWrite, o.Slots, o.BigBuffers, o.LockWaits, o.Log != nil}
+	if diff := cmp.Diff([]any{"spdk-go", "spdk", uint32(1 << 20), 128, 32, 1024, true}, got); diff != "" {
 		t.Errorf("defaults differ (-want, +got):\n%s", diff)
 	}
 	// The sum in the package comment.
-	if got, want := o.queueBytes(), 128*16<<10+32*1028<<10; got != want {
+	if got, want := o.queueBytes(), 128*16<<10+1024*512+32*1028<<10; got != want {
 		t.Errorf("a queue takes %d bytes, want %d", got, want)
 	}
 }
@@ -58,6 +58,7 @@ func TestOptionErrors(t *testing.T) {
 		{"few slots", func(o *Options) { o.Slots = 3 }, "Slots"},
 		{"negative slots", func(o *Options) { o.Slots = -1 }, "Slots"},
 		{"few buffers", func(o *Options) { o.BigBuffers = 3 }, "BigBuffers"},
+		{"no waits", func(o *Options) { o.LockWaits = -1 }, "LockWaits"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := validOptions()
@@ -216,6 +217,8 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		{helperError(bg, "/m", "fusermount3: user has no write access to mountpoint /m\n", none), unix.EACCES, "must belong"},
 		{helperError(bg, "/m", "fusermount3: fuse device not found, try 'modprobe fuse' first\n", none),
 			unix.ENODEV, "modprobe"},
+		{helperError(bg, "/m", "fusermount3: failed to open /dev/fuse: Permission denied\n", none),
+			unix.EACCES, "mode 0666"},
 		{helperError(bg, "/m", "fusermount3: too many FUSE filesystems mounted\n", none), unix.ENOSPC, "mount_max"},
 		{helperError(bg, "/m", "", errors.New("exit status 1")), unix.EIO, "exit status 1"},
 	} {
@@ -330,6 +333,27 @@ func checkReceived(t *testing.T, fd int) {
 	}
 	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil || flags&unix.FD_CLOEXEC == 0 {
 		t.Errorf("descriptor flags %#x, %v: it is not closed on exec", flags, err)
+	}
+}
+
+// TestCloneFallsBack duplicates what cannot be cloned.
+func TestCloneFallsBack(t *testing.T) {
+	fd, err := unix.Eventfd(42, unix.EFD_NONBLOCK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	dup, err := cloneDevice(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(dup)
+	if dup == fd {
+		t.Error("the same descriptor came back")
+	}
+	checkReceived(t, dup)
+	if _, err := cloneDevice(-1); !errors.Is(err, unix.EBADF) {
+		t.Errorf("clone of no descriptor: %v", err)
 	}
 }
 

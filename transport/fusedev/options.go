@@ -18,6 +18,7 @@ const (
 	DefaultMaxWrite   = 1 << 20 // bytes; the most a stock kernel sends (256 pages)
 	DefaultSlots      = 128
 	DefaultBigBuffers = 32
+	DefaultLockWaits  = 1024
 
 	minMaxWrite   = 4096 // the kernel sends no less
 	maxMaxWrite   = 16 << 20
@@ -25,6 +26,7 @@ const (
 	maxSlots      = 1 << 16
 	minBigBuffers = 4 // one to read into, two free to go on, one that works
 	maxBigBuffers = 1 << 12
+	maxLockWaits  = 1 << 16
 )
 
 const (
@@ -32,6 +34,8 @@ const (
 	// smallSize is the size of a slot's own buffers. Nearly every request and reply without
 	// payload fits, and so do READ and WRITE of a page.
 	smallSize = 8192
+	// lockSize is the size of the buffers of a slot that is only for SETLKW, 88 bytes.
+	lockSize = 256
 	// headerRoom is what a request or reply needs beyond its payload.
 	headerRoom = 4096
 	// maxXattr is XATTR_SIZE_MAX of linux/limits.h: SETXATTR is as long, whatever max_write is.
@@ -74,6 +78,9 @@ type Options struct {
 	Slots int
 	// BigBuffers is how many buffers of MaxWrite bytes and a little a queue has; 0 means [DefaultBigBuffers].
 	BigBuffers int
+	// LockWaits is how many more requests of a queue can wait for a lock (fcntl F_SETLKW, flock without LOCK_NB), for
+	// as long as they like; 0 means [DefaultLockWaits]. One more gets ENOLCK.
+	LockWaits int
 
 	// Log receives what cannot be returned; nil means slog.Default. It is never called from a reactor.
 	Log *slog.Logger
@@ -117,13 +124,17 @@ func (o *Options) setDefaults() error {
 	if o.BigBuffers == 0 {
 		o.BigBuffers = DefaultBigBuffers
 	}
+	if o.LockWaits == 0 {
+		o.LockWaits = DefaultLockWaits
+	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
 	err := errors.Join(
 		inRange("MaxWrite", int(o.MaxWrite), minMaxWrite, maxMaxWrite),
 		inRange("Slots", o.Slots, minSlots, maxSlots),
-		inRange("BigBuffers", o.BigBuffers, minBigBuffers, maxBigBuffers))
+		inRange("BigBuffers", o.BigBuffers, minBigBuffers, maxBigBuffers),
+		inRange("LockWaits", o.LockWaits, 1, maxLockWaits))
 	o.MaxWrite = uint32(roundUp(int(o.MaxWrite), pageSize))
 	return err
 }
@@ -144,7 +155,8 @@ func (o *Options) bigSize() int {
 
 // queueBytes is the memory of one queue. The formula is in the package comment.
 func (o *Options) queueBytes() int {
-	return o.Slots*2*smallSize + o.BigBuffers*o.bigSize()
+	n := o.Slots*2*smallSize + o.LockWaits*2*lockSize + o.BigBuffers*o.bigSize()
+	return roundUp(n, pageSize)
 }
 
 // The kernel refuses to read into less.

@@ -60,7 +60,7 @@ type slot struct {
 	unique   uint64
 	opcode   uint32
 	busy     bool
-	waits    bool // it counts as one that waits for a lock
+	forLocks bool // it is one of those that only serve SETLKW
 }
 
 // queue reads requests from one descriptor and answers them. It belongs to thread t.
@@ -83,8 +83,8 @@ type queue struct {
 	buf      []byte // the large buffer that is read into
 	slots    []slot
 	free     *slot
+	freeLock *slot // those for SETLKW
 	inFlight int
-	waiters  int   // SETLKW in flight, each with a slot's waits set
 	retry    *slot // read, but refused by the dispatcher with ENOBUFS
 
 	control  control
@@ -94,20 +94,44 @@ type queue struct {
 
 func newQueue(index int, t *reactor.Thread, fd int, srv server, own owner, o *Options) (*queue, error) {
 	q := &queue{index: index, t: t, fd: fd, srv: srv, owner: own, maxWrite: o.MaxWrite}
-	q.slots = make([]slot, o.Slots)
+	q.slots = make([]slot, o.Slots+o.LockWaits)
+	for i := range q.slots {
+		q.slots[i].q = q
+		q.slots[i].forLocks = i >= o.Slots
+	}
 	var err error
 	if q.mem, err = newMemory(o, q.slots); err != nil {
 		return nil, err
 	}
 	q.buf = q.mem.get()
 	for i := len(q.slots) - 1; i >= 0; i-- {
-		sl := &q.slots[i]
-		sl.q = q
-		sl.next = q.free
-		q.free = sl
+		q.putSlot(&q.slots[i])
 	}
 	q.control.init(q)
 	return q, nil
+}
+
+// putSlot puts a slot on the list that it belongs to.
+func (q *queue) putSlot(sl *slot) {
+	list := &q.free
+	if sl.forLocks {
+		list = &q.freeLock
+	}
+	sl.next = *list
+	*list = sl
+}
+
+// getSlot takes a slot for a request. There is always one of the ordinary ones, or nothing would have been read; what
+// may wait as long as it likes does not get one of them if it can be helped.
+func (q *queue) getSlot(opcode uint32, n int) *slot {
+	list := &q.free
+	if opcode == fuseabi.FUSE_SETLKW && q.freeLock != nil && n <= lockSize {
+		list = &q.freeLock
+	}
+	sl := *list
+	*list = sl.next
+	sl.next = nil
+	return sl
 }
 
 func pollQueue(_ *reactor.Thread, ctx any) reactor.PollerResult { return ctx.(*queue).poll() }
@@ -182,9 +206,7 @@ func (q *queue) take(n int) {
 		return
 	}
 	h := *fuseabi.Overlay[fuseabi.InHeader](q.buf)
-	sl := q.free
-	q.free = sl.next
-	sl.next = nil
+	sl := q.getSlot(h.Opcode, n)
 	sl.busy = true
 	sl.unique = h.Unique
 	sl.opcode = h.Opcode
@@ -210,12 +232,8 @@ func (q *queue) admit(sl *slot, h *fuseabi.InHeader) syscall.Errno {
 		q.report("a request of %d bytes says it has %d", len(sl.in[0]), h.Len)
 		return unix.EIO
 	}
-	if h.Opcode == fuseabi.FUSE_SETLKW {
-		if q.waiters >= len(q.slots)/2 {
-			return unix.ENOLCK
-		}
-		q.waiters++
-		sl.waits = true
+	if h.Opcode == fuseabi.FUSE_SETLKW && !sl.forLocks {
+		return unix.ENOLCK
 	}
 	sl.outCount = 1
 	if !expectsReply(h.Opcode) && h.Opcode != fuseabi.FUSE_INTERRUPT {
@@ -223,6 +241,10 @@ func (q *queue) admit(sl *slot, h *fuseabi.InHeader) syscall.Errno {
 		return 0
 	}
 	room := replyRoom(h.Opcode, sl.in[0])
+	if room == 0 {
+		sl.out[0] = sl.smallOut
+		return 0
+	}
 	if room <= smallSize {
 		sl.out[0] = sl.smallOut[:room]
 		return 0
@@ -358,14 +380,9 @@ func (q *queue) release(sl *slot) {
 		q.mem.put(sl.bigOut)
 		sl.bigOut = nil
 	}
-	if sl.waits {
-		q.waiters--
-		sl.waits = false
-	}
 	sl.in[0], sl.out[0] = nil, nil
 	sl.busy = false
-	sl.next = q.free
-	q.free = sl
+	q.putSlot(sl)
 	q.inFlight--
 	if q.state == stateDraining {
 		q.checkDrained()

@@ -268,7 +268,7 @@ func TestQueueAnswersForTheServer(t *testing.T) {
 
 // TestQueueWaitersForLocks checks that a request that unlocks can be read however many wait for the lock.
 func TestQueueWaitersForLocks(t *testing.T) {
-	b := newBench(t, Options{Slots: 8})
+	b := newBench(t, Options{Slots: 4, LockWaits: 4})
 	lk := fuseabi.Bytes(&fuseabi.LkIn{LkFlags: fuseabi.FUSE_LK_FLOCK})
 	var refused []reply
 	for i := range 10 {
@@ -327,9 +327,9 @@ func TestQueueHangup(t *testing.T) {
 	b.kernel = -1
 	b.poll()
 
-	// One interrupt at a time.
+	// One interrupt at a time, in the order of the slots: those for locks come last.
 	b.wantHeld(3)
-	for _, target := range []uint64{u, v} {
+	for _, target := range []uint64{v, u} {
 		s := b.srv.held[len(b.srv.held)-1]
 		want := append(request(fuseabi.FUSE_INTERRUPT, target|1), fuseabi.Bytes(&fuseabi.InterruptIn{Unique: target})...)
 		h := fuseabi.Overlay[fuseabi.InHeader](want)

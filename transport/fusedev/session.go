@@ -247,7 +247,21 @@ func (s *Session) teardown() {
 	}
 	// Closing the last descriptor makes the kernel abort whatever it still has.
 	freeQueues(s.queues)
+	s.detachDead()
 	close(s.done)
+}
+
+// detachDead takes the mount away if it is still there, as after an abort: there will never be anybody to serve it.
+func (s *Session) detachDead() {
+	if !s.known {
+		return
+	}
+	if m, ok, err := findMount(s.mountpoint); err != nil || !ok || !m.isFuse() || m.connection() != s.connection {
+		return
+	}
+	if err := unmount(s.mountpoint, unix.MNT_DETACH); err != nil {
+		s.opts.Log.Warn("fusedev: the dead mount stays", "mountpoint", s.mountpoint, "error", err)
+	}
 }
 
 func stopQueue(q *queue) error {
@@ -362,8 +376,8 @@ func (s *Session) checkMounted() error {
 	return nil
 }
 
-// Abort ends the session by force: whoever waits for an answer gets ECONNABORTED or ENOTCONN at once, and data that has
-// not been written is lost. The mountpoint stays, dead, unless it can be detached. [Session.Done] follows when the
+// Abort ends the session by force and takes the file system off its mountpoint: whoever waits for an answer gets
+// ECONNABORTED or ENOTCONN at once, and data that has not been written is lost. [Session.Done] follows when the
 // requests in flight have come back.
 func (s *Session) Abort() error {
 	if s.isDone() {

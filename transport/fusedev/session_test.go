@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -360,6 +361,21 @@ func TestSessionUnmountTwice(t *testing.T) {
 	r.wantDone(s)
 }
 
+// TestSessionAbortedByOthers aborts the way an administrator does.
+func TestSessionAbortedByOthers(t *testing.T) {
+	r := newRig(t, 2)
+	s := r.mount()
+	n, _ := s.Connection()
+	if err := os.WriteFile(fmt.Sprintf("/sys/fs/fuse/connections/%d/abort", n), []byte("1"), 0); err != nil {
+		// That file system need not be mounted; a forced unmount aborts too.
+		if err := unix.Unmount(r.o.Mountpoint, unix.MNT_FORCE|unix.MNT_DETACH); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.wantDone(s)
+	r.wantUnmounted()
+}
+
 func TestSessionMountedOver(t *testing.T) {
 	r := newRig(t, 1)
 	s := r.mount()
@@ -376,6 +392,31 @@ func TestSessionMountedOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.wantDone(s)
+}
+
+// TestReplaceDeadMountInCache mounts where a server has died whose attributes the kernel still remembers.
+func TestReplaceDeadMountInCache(t *testing.T) {
+	r := newRig(t, 1)
+	r.srv.attrValid = 3600
+	s := r.mount()
+	if _, err := os.Stat(r.o.Mountpoint); err != nil {
+		t.Fatal(err)
+	}
+	s.known = false // so that the dead mount stays
+	s.queues[0].t.SendMsg(hangupMsg, s.queues[0])
+	r.wantDone(s)
+	if _, err := os.Stat(r.o.Mountpoint); err != nil {
+		t.Logf("the kernel did not remember: %v", err)
+	}
+	if _, err := r.tryMount(t.Context()); !errors.Is(err, unix.ENOTCONN) {
+		t.Errorf("mounting on a dead mount: %v", err)
+	}
+	r.o.Replace = true
+	s = r.mount()
+	if err := s.Unmount(); err != nil {
+		t.Fatal(err)
+	}
+	r.wantUnmounted()
 }
 
 func TestMountFails(t *testing.T) {

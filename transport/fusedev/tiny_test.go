@@ -26,6 +26,7 @@ type tinyServer struct {
 	initErrno syscall.Errno
 	maxWrite  uint32
 	hangInit  bool
+	attrValid uint64 // s
 
 	destroys   atomic.Int32
 	interrupts atomic.Int32
@@ -140,7 +141,7 @@ func (s *tinyServer) serve(h *fuseabi.InHeader, args []byte) ([]byte, syscall.Er
 		if h.Opcode == fuseabi.FUSE_SETATTR {
 			s.content = s.content[:0]
 		}
-		return fuseabi.Bytes(&fuseabi.AttrOut{Attr: s.attr(h.NodeID)}), 0
+		return fuseabi.Bytes(&fuseabi.AttrOut{AttrValid: s.attrValid, Attr: s.attr(h.NodeID)}), 0
 	case fuseabi.FUSE_LOOKUP:
 		node := map[string]uint64{"file": tinyFile, "slow": tinySlow}[string(bytes.TrimRight(args, "\x00"))]
 		if node == 0 {

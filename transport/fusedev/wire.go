@@ -21,8 +21,8 @@ func expectsReply(op uint32) bool {
 	return true
 }
 
-// replyRoom returns the bytes that the reply to req may take, as far as the request says so itself. Requests whose
-// arguments are cut short get a small buffer; their reply will be an error.
+// replyRoom returns the bytes that the reply to req may take if the request says so itself, and else 0: a slot's own
+// buffer will do. It will do too for a request whose arguments are cut short; the reply will be an error.
 func replyRoom(op uint32, req []byte) int {
 	args := req[inHeaderSize:]
 	switch op {
@@ -42,7 +42,7 @@ func replyRoom(op uint32, req []byte) int {
 			return outHeaderSize + fuseabi.SizeofIoctlOut + int(fuseabi.Overlay[fuseabi.IoctlIn](args).OutSize)
 		}
 	}
-	return smallSize
+	return 0
 }
 
 // putError makes b the reply that a request has failed, and returns its length.

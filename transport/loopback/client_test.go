@@ -130,8 +130,14 @@ func TestClientMethods(t *testing.T) {
 		{"rmdir", func() syscall.Errno { return c.Rmdir(root, "d") }, 0},
 		{"rename", func() syscall.Errno { return c.Rename(root, "a", root, "b", 0) }, 0},
 		{"rename2", func() syscall.Errno { return c.Rename(root, "a", root, "b", 1) }, 0},
-		{"readdir", func() syscall.Errno { l, errno := c.Readdir(root, fh, 0, false, 4096); return count(0)(len(l), errno) }, 0},
-		{"readdirplus", func() syscall.Errno { l, errno := c.Readdir(root, fh, 0, true, 4096); return count(0)(len(l), errno) }, 0},
+		{"readdir", func() syscall.Errno {
+			l, errno := c.Readdir(root, fh, 0, false, 4096)
+			return count(0)(len(l), errno)
+		}, 0},
+		{"readdirplus", func() syscall.Errno {
+			l, errno := c.Readdir(root, fh, 0, true, 4096)
+			return count(0)(len(l), errno)
+		}, 0},
 		{"statfs", func() syscall.Errno {
 			st, errno := c.Statfs(root)
 			if st.Namelen != 255 {

@@ -125,8 +125,12 @@ func TestConn(t *testing.T) {
 		{"getattr of an invented node", func(fn loopback.ReplyFunc, ctx any) syscall.Errno {
 			return h.c.Getattr(0xdeadbeef, 0, fn, ctx)
 		}, syscall.ESTALE, 16},
-		{"read", func(fn loopback.ReplyFunc, ctx any) syscall.Errno { return h.c.Read(node, 2, 0, buf, fn, ctx) }, 0, 16 + 4096},
-		{"write", func(fn loopback.ReplyFunc, ctx any) syscall.Errno { return h.c.Write(node, 2, 0, buf, fn, ctx) }, 0, 24},
+		{"read", func(fn loopback.ReplyFunc, ctx any) syscall.Errno {
+			return h.c.Read(node, 2, 0, buf, fn, ctx)
+		}, 0, 16 + 4096},
+		{"write", func(fn loopback.ReplyFunc, ctx any) syscall.Errno {
+			return h.c.Write(node, 2, 0, buf, fn, ctx)
+		}, 0, 24},
 		{"statfs", func(fn loopback.ReplyFunc, ctx any) syscall.Errno { return h.c.Statfs(node, fn, ctx) }, 0, 96},
 		{"forget", func(fn loopback.ReplyFunc, ctx any) syscall.Errno { return h.c.Forget(node, 1, fn, ctx) }, 0, 0},
 		{"batch forget", func(fn loopback.ReplyFunc, ctx any) syscall.Errno {
