@@ -266,7 +266,10 @@ func TestNewRefuses(t *testing.T) {
 		want   string
 	}{
 		{"no CPU", func(o *app.Options) { o.CPUMask = reactor.NewCpuset() }, "empty"},
-		{"absent CPU", func(o *app.Options) { o.CPUMask = reactor.NewCpuset(1000); o.NoPin = false }, "CPU 1000 cannot be used here"},
+		{"absent CPU", func(o *app.Options) {
+			o.CPUMask = reactor.NewCpuset(1000)
+			o.NoPin = false
+		}, "CPU 1000 cannot be used here"},
 		{"missing subsystem", func(o *app.Options) {
 			o.Subsystems = []app.Subsystem{traced(&trace, "a", "nowhere")}
 		}, `"a" depends on "nowhere"`},

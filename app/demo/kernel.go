@@ -71,14 +71,23 @@ func runKernel(tgt string, mask *reactor.Cpuset, size int) error {
 	if err := probe(); err != nil {
 		return err
 	}
-	if _, err := os.Stat(tgt); err != nil {
-		return fmt.Errorf("%w (build it: make build)", err)
-	}
-	dir, err := os.MkdirTemp("", "spdk-demo-")
+	tmp, err := os.MkdirTemp("", "spdk-demo-")
 	if err != nil {
 		return err
 	}
-	// Never recursively: what is mounted there may not be ours to delete.
+	// Never recursively: what is mounted below may not have gone.
+	defer os.Remove(tmp)
+	if tgt == "" {
+		var cleanup func()
+		if tgt, cleanup, err = findTarget(tmp); err != nil {
+			return err
+		}
+		defer cleanup()
+	}
+	dir := filepath.Join(tmp, "mnt")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
 	defer os.Remove(dir)
 	t, err := startTarget(tgt, "--cpumask", "0x"+mask.String(), "--memfs", "mem0", "--mount", "mem0="+dir, "--stats")
 	if err != nil {
@@ -95,6 +104,26 @@ func runKernel(tgt string, mask *reactor.Cpuset, size int) error {
 		fmt.Printf("unmounted. %s says:\n%s", filepath.Base(tgt), indent(out))
 	}
 	return errors.Join(workErr, err)
+}
+
+// findTarget returns the spdk_tgt beside this program, where make build puts it, or builds one
+// in tmp, for go run.
+func findTarget(tmp string) (prog string, cleanup func(), err error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return "", nil, err
+	}
+	prog = filepath.Join(filepath.Dir(exe), "spdk_tgt")
+	if _, err := os.Stat(prog); err == nil {
+		return prog, func() {}, nil
+	}
+	prog = filepath.Join(tmp, "spdk_tgt")
+	build := exec.Command("go", "build", "-o", prog, "github.com/spdk-go/spdk-go/app/spdk_tgt")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return "", nil, fmt.Errorf("there is no spdk_tgt beside %s, and it cannot be built: %w", exe, err)
+	}
+	return prog, func() { os.Remove(prog) }, nil
 }
 
 // target is a running spdk_tgt.

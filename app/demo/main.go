@@ -12,7 +12,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"time"
 
@@ -27,7 +26,7 @@ const watchdog = 2 * time.Minute
 var errNoMount = errors.New("cannot mount")
 
 func main() {
-	tgt := flag.String("tgt", siblingPath(), "the spdk_tgt program to start")
+	tgt := flag.String("tgt", "", "the spdk_tgt program to start (default: the one beside this program, or a fresh build)")
 	size := flag.Int("size", 64, "MiB to copy")
 	loop := flag.Bool("loopback", false, "do not mount; use the loopback transport")
 	flag.Parse()
@@ -56,15 +55,6 @@ func main() {
 func fail(err error) {
 	fmt.Fprintf(os.Stderr, "demo: FAILED: %v\n", err)
 	os.Exit(1)
-}
-
-// siblingPath is where make puts spdk_tgt: beside this program.
-func siblingPath() string {
-	exe, err := os.Executable()
-	if err != nil {
-		return "spdk_tgt"
-	}
-	return filepath.Join(filepath.Dir(exe), "spdk_tgt")
 }
 
 // demoCPUs takes two CPUs if there are as many.

@@ -59,8 +59,9 @@ type flagDef struct {
 var flagDefs = []flagDef{
 	{"cpumask", "m", "MASK", "CPUs to run a reactor on, as a hex mask (0x3) or a list ([0,2-3]).\n" +
 		"Default: the first CPU that the process may use.", setCpumask},
-	{"memfs", "", "NAME[,size=BYTES][,inodes=N]", "Create a memory file system. BYTES takes the suffixes K, M, G and T.\n" +
-		"May be repeated. Default: none; size and inodes as memfs sees fit.", setMemfs},
+	{"memfs", "", "NAME[,size=BYTES][,inodes=N]", "Create a memory file system. BYTES takes the suffixes K, M,\n" +
+		"G and T. May be repeated. Default: none; size is half of the machine's memory, and\n" +
+		"inodes one for every 4K of size.", setMemfs},
 	{"null", "", "NAME", "Create a device that does nothing, for benchmarks. May be repeated.\n" +
 		"Default: none.", setNull},
 	{"mount", "", "NAME=DIR", "Mount a device on a directory through /dev/fuse. May be repeated.\n" +
@@ -81,7 +82,8 @@ var flagDefs = []flagDef{
 }
 
 func usage(w io.Writer) {
-	fmt.Fprintf(w, "Usage: %s [flags]\n\nServe file system devices to the kernel, until SIGINT or SIGTERM.\n\nFlags:\n", progName)
+	fmt.Fprintf(w, "Usage: %s [flags]\n\n", progName)
+	fmt.Fprintf(w, "Serve file system devices to the kernel, until SIGINT or SIGTERM.\n\nFlags:\n")
 	for i := range flagDefs {
 		f := &flagDefs[i]
 		fmt.Fprint(w, "  ")

@@ -16,6 +16,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spdk-go/spdk-go/app"
 	"github.com/spdk-go/spdk-go/reactor"
@@ -31,6 +32,9 @@ const (
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// oneLine is err's text, also if that is several errors joined.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // run is main with its surroundings passed in.
 func run(args []string, stdout, stderr io.Writer) int {
@@ -56,7 +60,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return tgt.start(a)
 	})
 	if err != nil {
-		fmt.Fprintf(stderr, "%s: %v\n", progName, err)
+		fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
 		return exitFailed
 	}
 	return exitOK

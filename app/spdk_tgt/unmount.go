@@ -54,7 +54,7 @@ func (u *unmounter) unmount() bool {
 	if errors.Is(err, syscall.EBUSY) {
 		u.report("%s is still busy%s: detached, its users get errors", u.dir, u.usersText())
 	} else {
-		u.report("%v", err)
+		u.report("%s", oneLine(err))
 	}
 	// Either may fail if the other has done it all, or somebody else has.
 	detachErr := u.s.Detach()
@@ -65,7 +65,7 @@ func (u *unmounter) unmount() bool {
 	case <-time.After(abortTimeout):
 	}
 	if err := errors.Join(detachErr, abortErr); err != nil {
-		u.report("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+		u.report("%s", oneLine(err))
 	}
 	return false
 }

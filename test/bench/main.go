@@ -16,6 +16,7 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"time"
@@ -85,6 +86,7 @@ func main() {
 	minTime := flag.Duration("mintime", 120*time.Millisecond, "least duration of a run")
 	out := flag.String("o", "bench.json", "file to write the figures to")
 	only := flag.String("run", "", "regular expression: only these benchmarks")
+	profile := flag.String("cpuprofile", "", "file to write a CPU profile to")
 	flag.Parse()
 	filter, err := regexp.Compile(*only)
 	check(err)
@@ -96,6 +98,13 @@ func main() {
 	}
 	// One P per reactor, and two for the runtime, as in an application.
 	runtime.GOMAXPROCS(max(4, runtime.GOMAXPROCS(0)))
+
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		check(err)
+		check(pprof.StartCPUProfile(f))
+		defer pprof.StopCPUProfile()
+	}
 
 	fmt.Printf("%-26s %12s %11s %8s %10s %7s\n", "", "ns/op", "allocs/op", "spread", "SPDK C", "ratio")
 	figures := map[string]figure{}

@@ -178,7 +178,7 @@ func readWriteLoop(name string, seed uint64, end time.Time) error {
 	if err != nil {
 		return err
 	}
-	sizes := []int{4096, 100, 65536, 4096, 512, 300000}
+	sizes := []int{4096, 100, 4096, 65536, 4096, 512}
 	buf := make([]byte, slices.Max(sizes))
 	for n := uint64(0); time.Now().Before(end); n++ {
 		size, off := sizes[n%uint64(len(sizes))], int64(n%97*4096)

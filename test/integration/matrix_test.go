@@ -9,9 +9,9 @@ import (
 
 // client is what a workload gets: a fresh directory of the file system under test, and one elsewhere.
 type client struct {
-	dir    string // empty, in the file system under test
-	host   string // empty, on a tmpfs
-	full   bool   // run the long version
+	dir  string // empty, in the file system under test
+	host string // empty, on a tmpfs
+	cell
 	onHang func() // called when a program does not come back
 }
 
@@ -51,18 +51,21 @@ func TestPlainDirectory(t *testing.T) {
 type cell struct {
 	reactors int
 	cache    string
-	full     bool // the whole of the Go tree is copied and built from scratch; else a part, and std comes built
+	// whole copies all of the Go source tree, not only its run time.
+	whole bool
+	// long has fio and the random walk work for longer and builds from scratch; else std comes built.
+	long bool
 }
 
-// matrix is 1 and 2 reactors times all cache policies. The cells that are not full are those whose long version would
-// exercise the same paths once more.
+// matrix is 1 and 2 reactors times all cache policies. The long versions run in one cell; in the others they would
+// take the same paths once more.
 var matrix = []cell{
-	{2, "auto", true},
-	{1, "none", true},
-	{1, "auto", false},
-	{1, "always", false},
-	{2, "none", false},
-	{2, "always", true},
+	{2, "auto", true, true},
+	{1, "none", true, false},
+	{1, "auto", true, false},
+	{1, "always", true, false},
+	{2, "none", true, false},
+	{2, "always", true, false},
 }
 
 // TestMatrix runs every workload on the mounted file system in every cell. In short mode, and under the race detector,
@@ -71,7 +74,7 @@ func TestMatrix(t *testing.T) {
 	needMount(t)
 	cells := matrix
 	if testing.Short() || raceEnabled {
-		cells = []cell{{2, "auto", false}}
+		cells = []cell{{2, "auto", false, false}}
 	}
 	for _, c := range cells {
 		t.Run(fmt.Sprintf("reactors=%d/cache=%s", c.reactors, c.cache), func(t *testing.T) {
@@ -82,7 +85,7 @@ func TestMatrix(t *testing.T) {
 					if err := os.Mkdir(dir, 0o755); err != nil {
 						t.Fatal(err)
 					}
-					w.run(t, &client{dir: dir, host: tmpfsDir(t), full: c.full, onHang: tg.abandon})
+					w.run(t, &client{dir: dir, host: tmpfsDir(t), cell: c, onHang: tg.abandon})
 				})
 				if !ok && tg.waitExit(0) {
 					t.Fatalf("spdk_tgt is gone: %v\n%s", tg.err, tg.output())

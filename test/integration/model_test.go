@@ -32,7 +32,7 @@ func runModel(t *testing.T, c *client) {
 	if seed == 0 {
 		seed = uint64(time.Now().UnixNano())
 	}
-	if c.full {
+	if c.long {
 		steps = 6000
 	}
 	t.Logf("seed %d", seed)

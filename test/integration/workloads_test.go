@@ -35,7 +35,7 @@ func goSource(t *testing.T, all bool) string {
 
 // runCopy copies a tree into the mount, compares, copies it within the mount by hard links, compares, and removes it.
 func runCopy(t *testing.T, c *client) {
-	src := goSource(t, c.full)
+	src := goSource(t, c.whole)
 	c.run(t, c.dir, "cp", "-a", src, "copy")
 	c.run(t, c.dir, "diff", "-r", "--no-dereference", src, "copy")
 	if want, got := countEntries(t, src), countEntries(t, filepath.Join(c.dir, "copy")); want != got {
@@ -129,7 +129,7 @@ func runBuild(t *testing.T, c *client) {
 	src, cache, tmp := filepath.Join(c.dir, "src"), filepath.Join(c.dir, "cache"), filepath.Join(c.dir, "tmp")
 	copyProject(t, c, src)
 	c.run(t, c.dir, "mkdir", tmp)
-	if c.full {
+	if c.long {
 		c.run(t, c.dir, "mkdir", cache)
 	} else {
 		seed, err := seedCache()
@@ -229,7 +229,7 @@ func allDone(jobs []*job) bool {
 // mmap, and past the page cache.
 func runFio(t *testing.T, c *client) {
 	size := "24m"
-	if c.full {
+	if c.long {
 		size = "96m"
 	}
 	jobs := []struct {

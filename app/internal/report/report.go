@@ -41,7 +41,8 @@ func Requests(w io.Writer, title string, s *fusedispatcher.Stats, detail string)
 // Reactors prints how long each reactor was busy and idle, how often it slept, and how many
 // requests it served, which may be nil if that is not known.
 func Reactors(w io.Writer, fw *reactor.Framework, elapsed time.Duration, requests []uint64) {
-	fmt.Fprintf(w, "reactors in %.1f s:\n%10s %8s %9s %9s %9s", elapsed.Seconds(), "core", "busy", "busy s", "idle s", "sleeps")
+	fmt.Fprintf(w, "reactors in %.1f s:\n", elapsed.Seconds())
+	fmt.Fprintf(w, "%10s %8s %9s %9s %9s", "core", "busy", "busy s", "idle s", "sleeps")
 	if requests != nil {
 		fmt.Fprintf(w, " %10s", "requests")
 	}
