@@ -120,11 +120,27 @@ func (io *IO) deliver() {
 	}
 	ch := io.ch
 	io.state = ioFree
-	// What the caller lent must not stay reachable from the pool.
-	io.Name, io.Name2, io.Value, io.Iovs, io.Target, io.OutTarget = nil, nil, nil, nil, nil, nil
-	io.Ctx, io.cpl, io.cplCtx, io.emit = nil, nil, nil, nil
+	io.release()
 	st.ios.Put(io)
 	ch.Put()
+}
+
+// release lets go of what the caller lent, which must not stay reachable from the pool. Most
+// of it is nil in most operations, and looking is cheaper than writing.
+func (io *IO) release() {
+	if io.Name != nil {
+		io.Name = nil
+	}
+	if io.Iovs != nil {
+		io.Iovs = nil
+	}
+	if io.Name2 != nil || io.Value != nil || io.OutTarget != nil {
+		io.Name2, io.Value, io.OutTarget = nil, nil, nil
+	}
+	if io.Ctx != nil || io.Target != nil || io.emit != nil {
+		io.Ctx, io.Target, io.emit = nil, nil, nil
+	}
+	io.cpl, io.cplCtx = nil, nil
 }
 
 func (io *IO) deliverResult() {

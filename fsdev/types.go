@@ -86,6 +86,9 @@ type MountOpts struct {
 	// and drops security.capability when a file is written, truncated or given away, so
 	// that a client need not look for it before each write. Not in SPDK.
 	KillPriv bool
+	// NoSync (out only): FLUSH, FSYNC and FSYNCDIR have nothing to do, so that a client
+	// may leave them out. Not in SPDK.
+	NoSync bool
 }
 
 // FlagKillSuidgid may be set, beside O_*, in the flags of [Desc.Write], [Desc.Fopen] and

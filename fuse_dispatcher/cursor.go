@@ -2,22 +2,29 @@ package fusedispatcher
 
 // cursor walks over a vector of segments, which may be of any length including 0.
 type cursor struct {
-	segs [][]byte
-	off  int // in segs[0]
-	left int // bytes that may still be taken
+	seg  []byte   // the current segment
+	off  int      // in seg
+	left int      // bytes that may still be taken
+	next [][]byte // the segments after seg
 }
 
-func newCursor(segs [][]byte) cursor {
-	c := cursor{segs: segs}
-	if len(segs) == 1 {
-		c.left = len(segs[0])
-		return c
+// set puts the cursor at the beginning of segs.
+func (c *cursor) set(segs [][]byte) {
+	c.off = 0
+	if len(segs) == 0 {
+		c.left = 0
+		return
 	}
-	for _, s := range segs {
-		c.left += len(s)
+	c.seg, c.next = segs[0], segs[1:]
+	left := len(c.seg)
+	for _, s := range c.next {
+		left += len(s)
 	}
-	return c
+	c.left = left
 }
+
+// reset lets go of the segments.
+func (c *cursor) reset() { c.seg, c.next = nil, nil }
 
 // read fills dst and reports whether there was enough.
 func (c *cursor) read(dst []byte) bool {
@@ -46,11 +53,21 @@ func (c *cursor) write(src []byte) {
 // chunk returns the rest of the current segment, or the next that is not empty. There must
 // be one.
 func (c *cursor) chunk() []byte {
-	for c.off == len(c.segs[0]) {
-		c.segs = c.segs[1:]
-		c.off = 0
+	if c.off == len(c.seg) {
+		c.advance()
 	}
-	return c.segs[0][c.off:]
+	return c.seg[c.off:]
+}
+
+// advance goes on to the next segment that is not empty.
+func (c *cursor) advance() {
+	c.off = 0
+	for {
+		c.seg, c.next = c.next[0], c.next[1:]
+		if len(c.seg) > 0 {
+			return
+		}
+	}
 }
 
 // skip passes over n bytes, of which there must be enough.

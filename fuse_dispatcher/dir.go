@@ -28,6 +28,9 @@ func doReleasedir(r *request) {
 }
 
 func doFsyncdir(r *request) {
+	if r.skipSync() {
+		return
+	}
 	in := args[FsyncIn](r)
 	r.started(r.sess.desc.Fsyncdir(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh),
 		in.FsyncFlags&FUSE_FSYNC_FDATASYNC != 0, statusDone, r))

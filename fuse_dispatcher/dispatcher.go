@@ -66,6 +66,7 @@ type session struct {
 	writeback bool
 	noOpen    bool
 	noOpendir bool
+	noSync    bool
 	killPriv  bool              // the client may ask for set-user-ID bits to be cleared
 	sizes     [numOpcodes]sizes // by tableIndex
 }

@@ -24,14 +24,14 @@ func (s *session) validity(attr *fsdev.Attr) timeout {
 	return s.rules.valid
 }
 
+// fillAttr sets field by field: a structure as a whole would be built on the stack and copied
+// while its parts are still on their way to memory.
 func fillAttr(to *Attr, from *fsdev.Attr) {
-	*to = Attr{
-		Ino: from.Ino, Size: from.Size, Blocks: from.Blocks,
-		Atime: from.Atime, Mtime: from.Mtime, Ctime: from.Ctime,
-		AtimeNsec: from.AtimeNsec, MtimeNsec: from.MtimeNsec, CtimeNsec: from.CtimeNsec,
-		Mode: from.Mode, Nlink: from.Nlink, UID: from.UID, GID: from.GID,
-		Rdev: from.Rdev, Blksize: from.Blksize,
-	}
+	to.Ino, to.Size, to.Blocks = from.Ino, from.Size, from.Blocks
+	to.Atime, to.Mtime, to.Ctime = from.Atime, from.Mtime, from.Ctime
+	to.AtimeNsec, to.MtimeNsec, to.CtimeNsec = from.AtimeNsec, from.MtimeNsec, from.CtimeNsec
+	to.Mode, to.Nlink, to.UID, to.GID = from.Mode, from.Nlink, from.UID, from.GID
+	to.Rdev, to.Blksize, to.Flags = from.Rdev, from.Blksize, 0
 }
 
 func (s *session) fillEntry(e *EntryOut, obj fsdev.FileObject, attr *fsdev.Attr) {

@@ -32,6 +32,8 @@ type fakeFS struct {
 	data  [][]byte // of WRITE, as a copy
 	// do handles a request; nil fills and completes it at once.
 	do func(io *fsdev.IO)
+	// raw does instead of do, and nothing is recorded.
+	raw func(io *fsdev.IO)
 	// mount handles MOUNT, nil accepts it.
 	mount   func(io *fsdev.IO)
 	umount  func(io *fsdev.IO) // nil completes it
@@ -87,6 +89,10 @@ func (fs *fakeFS) SubmitRequest(_ *iochannel.Channel, io *fsdev.IO) {
 		}
 		fs.abort(io)
 	default:
+		if fs.raw != nil {
+			fs.raw(io)
+			return
+		}
 		fs.calls = append(fs.calls, request(io))
 		if io.Type == fsdev.IOWrite {
 			fs.data = append(fs.data, slices.Concat(io.Iovs...))
@@ -248,8 +254,34 @@ type bed struct {
 	d      *fusedispatcher.Dispatcher
 	chans  []*iochannel.Channel
 	unique uint64
-	live   []*reply // submitted and not completed
-	seen   []string // events
+	cur    *reactor.Thread // that is being polled
+	live   []*reply        // submitted and not completed
+	events int
+}
+
+// Poll gives a thread one round.
+func (b *bed) Poll(t *reactor.Thread) bool {
+	b.cur = t
+	defer func() { b.cur = nil }()
+	return t.Poll(0)
+}
+
+// PollOnce gives every thread one round.
+func (b *bed) PollOnce() (busy bool) {
+	for _, t := range b.Threads {
+		busy = b.Poll(t) || busy
+	}
+	return busy
+}
+
+// PollThreads polls until no thread has anything to do.
+func (b *bed) PollThreads() {
+	for i := 0; b.PollOnce(); i++ {
+		if i > 1_000_000 {
+			b.tb.Helper()
+			b.tb.Fatal("the threads never come to rest")
+		}
+	}
 }
 
 const fsName = "fs0"
@@ -274,7 +306,7 @@ func newBed(tb testing.TB, threads int, o fusedispatcher.Opts) *bed {
 		if t != b.t || d != b.d || ctx != b {
 			tb.Errorf("event on %s with %v", t.Name(), ctx)
 		}
-		b.seen = append(b.seen, "removed")
+		b.events++
 	}
 	o.EventCtx = b
 	var err error
@@ -293,15 +325,15 @@ func (b *bed) close() {
 		return
 	}
 	b.tb.Helper()
+	b.fs.do, b.fs.raw, b.fs.mount, b.fs.umount, b.fs.abort, b.fs.refuse = nil, nil, nil, nil, nil, nil
 	if b.d != nil {
-		b.fs.do, b.fs.mount, b.fs.umount, b.fs.abort, b.fs.refuse = nil, nil, nil, nil, nil
+		if b.chans[0] == nil {
+			b.chans[0] = b.d.IOChannel(b.t)
+		}
 		b.init(45)
 		b.putChannels()
-		deleted := false
-		b.d.Delete(b.t, func(_ *reactor.Thread, _ any, errno syscall.Errno) { deleted = errno == 0 }, nil)
-		b.PollThreads()
-		if !deleted {
-			b.tb.Error("Delete has not called back")
+		if errno := b.delete(b.t); errno == nil || *errno != 0 {
+			b.tb.Errorf("Delete: %v", errno)
 		}
 	}
 	if len(b.live) > 0 {
@@ -321,6 +353,25 @@ func (b *bed) close() {
 	if !finished {
 		b.tb.Error("fsdev.Finish has not called back")
 	}
+}
+
+// delete deletes the dispatcher and returns what the callback got, nil if it was not called.
+func (b *bed) delete(t *reactor.Thread) *syscall.Errno {
+	got := b.startDelete(t)
+	b.PollThreads()
+	return *got
+}
+
+// startDelete asks for a Delete; what is returned points to what the callback gets.
+func (b *bed) startDelete(t *reactor.Thread) **syscall.Errno {
+	got := new(*syscall.Errno)
+	b.d.Delete(t, func(on *reactor.Thread, ctx any, errno syscall.Errno) {
+		if on != t || ctx != b || *got != nil {
+			b.tb.Errorf("Delete of %s called back on %s with %v, %v before", t.Name(), on.Name(), ctx, *got)
+		}
+		*got = &errno
+	}, b)
+	return got
 }
 
 func (b *bed) putChannels() {
@@ -383,6 +434,9 @@ func submitDone(ctx any, errno syscall.Errno, replyLen uint32) {
 	if r.inside {
 		tb.Errorf("opcode %d completed inside SubmitRequest", r.hdr.Opcode)
 	}
+	if cur := r.b.cur; cur != nil && r.t != nil && cur != r.t {
+		tb.Errorf("opcode %d of %s completed on %s", r.hdr.Opcode, r.t.Name(), cur.Name())
+	}
 	if r.done > 1 {
 		tb.Errorf("opcode %d completed %d times", r.hdr.Opcode, r.done)
 	}
@@ -424,7 +478,7 @@ func (r *reply) checkForm() {
 }
 
 func (r *reply) mayReply() bool {
-	if r.known < 8 {
+	if r.known <= 4 {
 		return true
 	}
 	switch r.hdr.Opcode {

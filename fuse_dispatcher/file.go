@@ -114,12 +114,27 @@ func doRelease(r *request) {
 	r.started(r.sess.desc.Release(r.c.fsdevCh, r.seq, r.object(), fh, statusDone, r))
 }
 
+// skipSync refuses FLUSH, FSYNC and FSYNCDIR where they have nothing to do: the client takes
+// that for success and sends no more of them.
+func (r *request) skipSync() bool {
+	if r.sess.noSync {
+		r.fail(syscall.ENOSYS)
+	}
+	return r.sess.noSync
+}
+
 func doFlush(r *request) {
+	if r.skipSync() {
+		return
+	}
 	in := args[FlushIn](r)
 	r.started(r.sess.desc.Flush(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh), in.LockOwner, statusDone, r))
 }
 
 func doFsync(r *request) {
+	if r.skipSync() {
+		return
+	}
 	in := args[FsyncIn](r)
 	r.started(r.sess.desc.Fsync(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh),
 		in.FsyncFlags&FUSE_FSYNC_FDATASYNC != 0, statusDone, r))

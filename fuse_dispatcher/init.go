@@ -166,6 +166,7 @@ func (d *Dispatcher) newSession(p *initParams, opts *fsdev.MountOpts) *session {
 	s.flags = want & p.flags
 	s.noOpen = s.flags&FUSE_NO_OPEN_SUPPORT != 0
 	s.noOpendir = s.flags&FUSE_NO_OPENDIR_SUPPORT != 0
+	s.noSync = opts.NoSync
 	if !s.noOpen {
 		// Both travel with the OPEN and RELEASE that the client would leave out.
 		s.flags |= (FUSE_ATOMIC_O_TRUNC | FUSE_FLOCK_LOCKS) & p.flags

@@ -85,7 +85,8 @@ func (d *Dispatcher) SubmitRequest(ch *iochannel.Channel, in, out [][]byte, cpl 
 	ch.Ref()
 	c.seq++
 	r.c, r.ch, r.seq = c, ch, c.seq
-	r.in, r.out = newCursor(in), newCursor(out)
+	r.in.set(in)
+	r.out.set(out)
 	r.cpl, r.cplCtx = cpl, ctx
 	r.inSubmit, r.aborted = true, false
 	r.start()
@@ -266,11 +267,8 @@ func (r *request) end(errno syscall.Errno) {
 func (r *request) writeReply(built, inPlace int) {
 	buf := Bytes(&r.reply)[:outHeaderSize+built]
 	r.replyLen = uint32(len(buf) + inPlace)
-	*Overlay[OutHeader](buf) = OutHeader{
-		Len:    r.replyLen,
-		Error:  -int32(r.errno),
-		Unique: r.hdr.Unique,
-	}
+	hdr := Overlay[OutHeader](buf)
+	hdr.Len, hdr.Error, hdr.Unique = r.replyLen, -int32(r.errno), r.hdr.Unique
 	r.out.write(buf)
 }
 
@@ -292,9 +290,13 @@ func (r *request) finish() {
 		c.removeActive(r)
 	}
 	// What the client lent must not stay reachable from the pool.
-	r.in, r.out = cursor{}, cursor{}
-	clear(r.iovs)
-	r.iovs, r.cplCtx, r.sess = nil, nil, nil
+	r.in.reset()
+	r.out.reset()
+	r.cplCtx, r.sess = nil, nil
+	if r.iovs != nil {
+		clear(r.iovs)
+		r.iovs = nil
+	}
 	// Freed before the call, which may submit the next request.
 	c.reqs.Put(r)
 	cpl(ctx, errno, replyLen)

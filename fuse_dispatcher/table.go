@@ -125,6 +125,10 @@ func (s *session) setSizes() {
 	if s.minor < 7 {
 		s.sizes[FUSE_FLUSH].arg = 16
 	}
+	if s.minor < 8 {
+		s.sizes[FUSE_RELEASE].arg = 16
+		s.sizes[FUSE_RELEASEDIR].arg = 16
+	}
 	if s.minor < 9 {
 		s.sizes[FUSE_GETATTR].arg = 0
 		s.sizes[FUSE_READ].arg = CompatReadInSize

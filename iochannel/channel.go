@@ -24,6 +24,7 @@ type Channel struct {
 // threadState is a thread's channels.
 type threadState struct {
 	bySlot      []*Channel
+	visits      int // whose Continue is due here
 	iterations  int // that this thread waits for
 	unregisters int // that this thread waits for
 	freeIters   *Iter
@@ -45,6 +46,9 @@ func (ts *threadState) Holding() string {
 		if ch != nil {
 			held = append(held, fmt.Sprintf("channel of %s (%d references)", ch.dev.name, ch.refs))
 		}
+	}
+	if ts.visits > 0 {
+		held = append(held, fmt.Sprintf("%d visits without their Continue", ts.visits))
 	}
 	if ts.iterations > 0 {
 		held = append(held, fmt.Sprintf("%d iterations over channels", ts.iterations))

@@ -134,8 +134,8 @@ func (d *Device) Key() any { return d.key }
 
 // Unregister ends the device. No channel can be had from now on, or, while an iteration is
 // under way, from its end on. When the last channel is gone, cb (which may be nil) is
-// called with ctx on t, by a message. It returns EALREADY, and cb is not called, for a
-// device that is being unregistered.
+// called with ctx on t, by message, never from inside. It returns EALREADY, and cb is not
+// called, for a device that is being unregistered.
 //
 // SPDK: spdk_io_device_unregister
 func (d *Device) Unregister(t *reactor.Thread, cb func(t *reactor.Thread, ctx any), ctx any) syscall.Errno {

@@ -8,7 +8,8 @@ import (
 )
 
 // VisitFunc is called on the thread of each channel that an iteration visits. It must see
-// to it that [Iter.Continue] is called exactly once, then or later, on the same thread.
+// to it that [Iter.Continue] is called exactly once, then or later, on the same thread; the
+// thread does not exit before.
 //
 // SPDK: spdk_channel_msg
 type VisitFunc func(it *Iter)
@@ -31,10 +32,11 @@ type Iter struct {
 	done   ForEachDoneFunc
 	status syscall.Errno
 
-	t     *reactor.Thread // where it is now
-	ch    *Channel        // nil unless a Continue is due
-	tried uint64          // id of the last thread that was visited or found gone
-	next  *Iter           // in the origin's list of free ones
+	refused bool            // it never began
+	t       *reactor.Thread // where it is now
+	ch      *Channel        // nil unless a Continue is due
+	tried   uint64          // id of the last thread that was visited or found gone
+	next    *Iter           // in the origin's list of free ones
 }
 
 // Channel returns the visited channel. SPDK: spdk_io_channel_iter_get_channel
@@ -52,7 +54,8 @@ func (it *Iter) Ctx() any { return it.ctx }
 // from inside ForEachChannel.
 // Channels created meanwhile are visited if their turn is still to come, channels that are
 // gone when their turn comes are skipped. For a device that is unregistered or waits to be,
-// done is called with ENODEV. On t only.
+// done is called with ENODEV. The iteration ends when done returns: an Unregister waits for
+// that, so that done may use what the device stands for. On t only.
 //
 // SPDK: spdk_for_each_channel
 func ForEachChannel(t *reactor.Thread, d *Device, fn VisitFunc, ctx any, done ForEachDoneFunc) {
@@ -64,13 +67,14 @@ func ForEachChannel(t *reactor.Thread, d *Device, fn VisitFunc, ctx any, done Fo
 	d.mu.Lock()
 	if d.pending || d.unregistered.Load() {
 		d.mu.Unlock()
-		it.status = syscall.ENODEV
+		it.status, it.refused = syscall.ENODEV, true
 		t.Defer(iterationDone, it)
 		return
 	}
 	d.iterations++
+	first := d.channelAfter(0)
 	d.mu.Unlock()
-	it.goOn(t)
+	it.goTo(first, t)
 }
 
 func (ts *threadState) newIter() *Iter {
@@ -90,29 +94,30 @@ func (d *Device) channelAfter(id uint64) *Channel {
 	return nil
 }
 
-// goOn sends the iteration to the thread of the next channel, or home if there is none;
-// from is the caller's thread.
+// goOn sends the iteration to the next channel; from is the caller's thread.
 func (it *Iter) goOn(from *reactor.Thread) {
-	for {
-		it.dev.mu.Lock()
-		ch := it.dev.channelAfter(it.tried)
-		it.dev.mu.Unlock()
-		if ch == nil {
-			it.finish(from)
-			return
-		}
-		if ch.t == from { // keep the order with a Put, which defers its call too
-			from.Defer(visit, it)
-			return
-		}
-		switch ch.t.SendMsgFrom(from, visit, it) {
-		case 0:
-			return // the iteration belongs to that thread from now on
-		case syscall.ENOMEM:
-			from.Defer(goOnLater, it)
-			return
-		}
-		it.tried = ch.t.ID() // it was forced to exit
+	it.dev.mu.Lock()
+	ch := it.dev.channelAfter(it.tried)
+	it.dev.mu.Unlock()
+	it.goTo(ch, from)
+}
+
+// goTo sends the iteration to the thread of ch, or home if there is none.
+func (it *Iter) goTo(ch *Channel, from *reactor.Thread) {
+	if ch == nil {
+		it.finish(from)
+		return
+	}
+	if ch.t == from { // keep the order with a Put, which defers its call too
+		from.Defer(visit, it)
+		return
+	}
+	switch ch.t.SendMsgFrom(from, visit, it) { // if 0, it belongs to that thread from now on
+	case syscall.ENOMEM:
+		from.Defer(goOnLater, it)
+	case syscall.ESRCH: // it was forced to exit
+		it.tried = ch.t.ID()
+		it.goOn(from)
 	}
 }
 
@@ -123,11 +128,13 @@ func visit(t *reactor.Thread, ctx any) {
 	it.t = t
 	it.tried = t.ID()
 	// The channel may be gone since, or be another one than when the message was sent.
-	it.ch = stateOf(t).find(it.dev)
+	ts := stateOf(t)
+	it.ch = ts.find(it.dev)
 	if it.ch == nil {
 		it.goOn(t)
 		return
 	}
+	ts.visits++
 	it.fn(it)
 }
 
@@ -140,6 +147,7 @@ func (it *Iter) Continue(status syscall.Errno) {
 		panic("iochannel: Continue of an iteration that does not wait for it")
 	}
 	it.t.AssertCurrent()
+	it.ch.ts.visits--
 	it.ch = nil
 	it.status = status
 	if status != 0 {
@@ -149,9 +157,41 @@ func (it *Iter) Continue(status syscall.Errno) {
 	it.goOn(it.t)
 }
 
-// finish ends the iteration; from is the caller's thread.
+// finish sends the iteration home; from is the caller's thread.
 func (it *Iter) finish(from *reactor.Thread) {
-	d := it.dev
+	if it.origin == from {
+		from.Defer(iterationDone, it)
+		return
+	}
+	switch it.origin.SendMsgFrom(from, iterationDone, it) {
+	case syscall.ENOMEM:
+		from.Defer(finishLater, it)
+	case syscall.ESRCH: // it was forced to exit
+		it.dev.iterationDone(from)
+	}
+}
+
+func finishLater(t *reactor.Thread, ctx any) { ctx.(*Iter).finish(t) }
+
+func iterationDone(t *reactor.Thread, ctx any) {
+	it := ctx.(*Iter)
+	d, done, doneCtx, status := it.dev, it.done, it.ctx, it.status
+	refused := it.refused
+	ts := stateOf(t)
+	ts.iterations--
+	*it = Iter{next: ts.freeIters}
+	ts.freeIters = it
+	if done != nil {
+		done(t, doneCtx, status)
+	}
+	if !refused {
+		d.iterationDone(t)
+	}
+}
+
+// iterationDone lets an Unregister go on that has waited for iterations; from is the
+// caller's thread.
+func (d *Device) iterationDone(from *reactor.Thread) {
 	d.mu.Lock()
 	d.iterations--
 	unregister := d.pending && d.iterations == 0
@@ -160,21 +200,7 @@ func (it *Iter) finish(from *reactor.Thread) {
 	if unregister {
 		d.reg.hide(d)
 	}
-	// First the end of the iteration, then that of the device.
-	tell(it.origin, from, iterationDone, it)
 	if finished {
 		d.finish(from)
-	}
-}
-
-func iterationDone(t *reactor.Thread, ctx any) {
-	it := ctx.(*Iter)
-	done, doneCtx, status := it.done, it.ctx, it.status
-	ts := stateOf(t)
-	ts.iterations--
-	*it = Iter{next: ts.freeIters}
-	ts.freeIters = it
-	if done != nil {
-		done(t, doneCtx, status)
 	}
 }

@@ -56,7 +56,10 @@ func TestReactorAllocatesNothing(t *testing.T) {
 	done := make(chan struct{})
 	finish := func(th *reactor.Thread, ctx any) { done <- struct{}{} }
 	forward := func(th *reactor.Thread, ctx any) { other.SendMsgFrom(th, finish, ctx) }
-	if n := testing.AllocsPerRun(1000, func() { th.SendMsg(forward, c); <-done }); n != 0 {
+	hung := time.AfterFunc(deadline, func() { panic("a message to a running reactor is lost") })
+	n := testing.AllocsPerRun(1000, func() { th.SendMsg(forward, c); <-done })
+	hung.Stop()
+	if n != 0 {
 		t.Errorf("a message to a running reactor allocates %v objects", n)
 	}
 	on(t, th, func(*reactor.Thread) { p.Unregister() })

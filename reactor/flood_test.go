@@ -80,8 +80,8 @@ func TestFloodFromGoroutines(t *testing.T) {
 						}
 					})
 				}
-				wg.Wait()
 				wait(t, "the last message", f.done)
+				wg.Wait()
 				on(t, th, func(*reactor.Thread) {
 					if f.wrong != "" || f.received != f.total {
 						t.Errorf("%d of %d messages; %s", f.received, f.total, f.wrong)
@@ -138,8 +138,8 @@ func TestFloodFromThreads(t *testing.T) {
 				}
 			})
 		}
-		wg.Wait()
 		wait(t, "the last message", f.done)
+		wg.Wait()
 		on(t, th, func(*reactor.Thread) {
 			if f.wrong != "" {
 				t.Error(f.wrong)

@@ -213,12 +213,41 @@ func TestCreateRacesStop(t *testing.T) {
 			})
 		}
 		runtime.Gosched()
-		fw.Stop()
+		stop(t, fw)
 		wg.Wait()
 		if sent.Load() != ran.Load() {
 			t.Fatalf("%d messages were taken, %d ran", sent.Load(), ran.Load())
 		}
 	}
+}
+
+// TestStopEndsASleepyReactor stops reactors that would go to sleep in the very round in
+// which their last thread exits.
+func TestStopEndsASleepyReactor(t *testing.T) {
+	noLeaks(t)
+	for i := range 300 {
+		fw := run(t, reactor.Options{NoPin: true, HybridSpin: 1}, 1)
+		th := thread(t, fw, 0)
+		var p *reactor.Poller
+		on(t, th, func(th *reactor.Thread) { // stay awake for a number of rounds that varies
+			left := i
+			p = th.RegisterPoller("", func(*reactor.Thread, any) reactor.PollerResult {
+				if left--; left < 0 && !th.IsRunning() {
+					p.Unregister()
+				}
+				return reactor.Idle
+			}, nil, 0)
+		})
+		stop(t, fw)
+	}
+}
+
+// stop is Stop with a deadline.
+func stop(tb testing.TB, fw *reactor.Framework) {
+	tb.Helper()
+	done := make(chan struct{})
+	go func() { fw.Stop(); close(done) }()
+	wait(tb, "Stop", done)
 }
 
 // TestManyThreadsBeforeStart creates more threads than any queue would hold.

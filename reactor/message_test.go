@@ -60,8 +60,12 @@ func TestMessageRunsOnceWhenItsThreadIsPolled(t *testing.T) {
 
 // senders are the two ways to a thread's messages.
 var senders = map[string]func(from, to *reactor.Thread, fn reactor.MsgFunc) syscall.Errno{
-	"SendMsg":     func(_, to *reactor.Thread, fn reactor.MsgFunc) syscall.Errno { return to.SendMsg(fn, nil) },
-	"SendMsgFrom": func(from, to *reactor.Thread, fn reactor.MsgFunc) syscall.Errno { return to.SendMsgFrom(from, fn, nil) },
+	"SendMsg": func(_, to *reactor.Thread, fn reactor.MsgFunc) syscall.Errno {
+		return to.SendMsg(fn, nil)
+	},
+	"SendMsgFrom": func(from, to *reactor.Thread, fn reactor.MsgFunc) syscall.Errno {
+		return to.SendMsgFrom(from, fn, nil)
+	},
 }
 
 func TestRoundRunsEightMessagesInOrder(t *testing.T) {

@@ -138,12 +138,28 @@ func (t *Thread) SendMsg(fn MsgFunc, ctx any) syscall.Errno {
 func (t *Thread) SendMsgFrom(from *Thread, fn MsgFunc, ctx any) syscall.Errno {
 	// The local queue is taken only while the shared ring is empty, and always run before
 	// it: so messages of one sender stay in order, and the ring cannot starve.
-	if from.reactor == t.reactor && t.msgs.Empty() &&
-		t.local.Len() < t.fw.opts.MsgRingSize && !t.IsExited() {
-		t.local.Push(message{fn, ctx})
-		return 0
+	if from.reactor == t.reactor && !t.IsExited() {
+		if !t.msgs.Empty() {
+			t.takeRing()
+		}
+		if t.local.Len() < t.fw.opts.MsgRingSize && t.msgs.Empty() {
+			t.local.Push(message{fn, ctx})
+			return 0
+		}
 	}
 	return t.SendMsg(fn, ctx)
+}
+
+// takeRing moves the messages of the shared ring to the local queue. Otherwise threads that
+// keep a few messages going round would never get off the ring again.
+//
+//go:noinline
+func (t *Thread) takeRing() {
+	var m message
+	for t.local.Len() < t.fw.opts.MsgRingSize && t.msgs.Pop(&m) {
+		t.local.Push(m)
+	}
+	t.msgs.Release()
 }
 
 // Defer has fn called with ctx on t in its next round, before any message. On t only. It

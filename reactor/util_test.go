@@ -112,7 +112,7 @@ func run(tb testing.TB, o reactor.Options, cores int) *reactor.Framework {
 	if err := fw.Start(); err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(fw.Stop)
+	tb.Cleanup(func() { stop(tb, fw) })
 	return fw
 }
 

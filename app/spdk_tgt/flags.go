@@ -64,8 +64,8 @@ var flagDefs = []flagDef{
 		"inodes one for every 4K of size.", setMemfs},
 	{"null", "", "NAME", "Create a device that does nothing, for benchmarks. May be repeated.\n" +
 		"Default: none.", setNull},
-	{"mount", "", "NAME=DIR", "Mount a device on a directory through /dev/fuse. May be repeated.\n" +
-		"Default: none.", setMount},
+	{"mount", "", "NAME=DIR", "Mount a device on a directory through /dev/fuse, in place of a dead mount that a\n" +
+		"killed server may have left there. May be repeated. Default: none.", setMount},
 	{"cache", "", "none|auto|always", "What the kernel may cache: nothing (every read and write is a request),\n" +
 		"pages as long as nobody else changed the file, or everything. Default: auto.", setCache},
 	{"mode", "", "poll|hybrid", "What an idle reactor does: spin, or spin for a while and then sleep.\n" +

@@ -57,7 +57,7 @@ func hotOps(r *rig) map[string]func() syscall.Errno {
 		"write4k": func() syscall.Errno {
 			i += 7919 * pageSize
 			n, _ := r.get(f.obj)
-			_, errno := r.write(n, i%(4<<20), 4096, page, false)
+			_, errno := r.write(n, i%(4<<20), 4096, page, writeMode{})
 			return errno
 		},
 		"read1M": func() syscall.Errno {
@@ -67,7 +67,7 @@ func hotOps(r *rig) map[string]func() syscall.Errno {
 		},
 		"write1M": func() syscall.Errno {
 			i += 1 << 20
-			_, errno := r.write(f, i%(4<<20), 1<<20, mega, false)
+			_, errno := r.write(f, i%(4<<20), 1<<20, mega, writeMode{})
 			return errno
 		},
 		"read-hole": func() syscall.Errno {
@@ -143,7 +143,7 @@ func BenchmarkSequentialWrite(b *testing.B) {
 				b.SetBytes(total)
 				for b.Loop() {
 					for off := uint64(0); off < total; off += request {
-						if _, errno := r.write(f, off, request, iovs, false); errno != 0 {
+						if _, errno := r.write(f, off, request, iovs, writeMode{}); errno != 0 {
 							b.Fatal(errno)
 						}
 					}
@@ -183,7 +183,7 @@ func BenchmarkCreateUnlink(b *testing.B) {
 		obj, h, errno := r.createOpen(r.desc, r.root, []byte("file"), &c, syscall.O_RDWR, &r.attr)
 		r.must(errno)
 		n := r.node(obj)
-		_, errno = r.write(n, 0, 4096, iovs, false)
+		_, errno = r.write(n, 0, 4096, iovs, writeMode{})
 		r.must(errno)
 		r.must(r.release(r.desc, n, h))
 		r.must(r.remove(r.root, []byte("file"), false))
@@ -221,7 +221,7 @@ func BenchmarkParallel(b *testing.B) {
 						case "read4k":
 							_, errno = l.read(f, nil, 8192, 4096, iovs)
 						default:
-							_, errno = l.write(f, 8192, 4096, iovs, false)
+							_, errno = l.write(f, 8192, 4096, iovs, writeMode{})
 						}
 						return errno
 					}

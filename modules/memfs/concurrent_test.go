@@ -78,7 +78,7 @@ func TestConcurrentAppends(t *testing.T) {
 		for i := range n {
 			binary.LittleEndian.PutUint32(rec[1:], uint32(i))
 			w.do("append", func() syscall.Errno {
-				done, errno := w.lane.write(f, 0, record, iovs, true)
+				done, errno := w.lane.write(f, 0, record, iovs, writeMode{end: true})
 				if errno == 0 && done != record {
 					t.Errorf("appended %d bytes", done)
 				}
@@ -119,7 +119,7 @@ func TestConcurrentWritesAreAtomic(t *testing.T) {
 					b[j] = byte(k*100 + i%100)
 				}
 				w.do("write", func() syscall.Errno {
-					_, errno := w.lane.write(f, 1000, block, [][]byte{b}, false)
+					_, errno := w.lane.write(f, 1000, block, [][]byte{b}, writeMode{})
 					return errno
 				})
 				continue
@@ -172,7 +172,7 @@ func TestConcurrentNamespace(t *testing.T) {
 				}
 				in := l.fs.objects.Get(uint64(obj))
 				w.do("write", func() syscall.Errno {
-					_, errno := l.write(in, uint64(w.rnd.Intn(100000)), uint64(len(buf)), [][]byte{buf}, false)
+					_, errno := l.write(in, uint64(w.rnd.Intn(100000)), uint64(len(buf)), [][]byte{buf}, writeMode{})
 					return errno
 				}, syscall.ENOSPC)
 				w.do("release", func() syscall.Errno { return l.release(r.desc, in, h) })
@@ -286,7 +286,7 @@ func TestConcurrentSpace(t *testing.T) {
 			off := uint64(w.rnd.Intn(1 << 20))
 			var done uint64
 			w.do("write", func() (errno syscall.Errno) {
-				done, errno = w.lane.write(f, off, uint64(len(b)), [][]byte{b}, false)
+				done, errno = w.lane.write(f, off, uint64(len(b)), [][]byte{b}, writeMode{})
 				return errno
 			}, syscall.ENOSPC)
 			clear(b)

@@ -11,7 +11,8 @@ const maxCopy = 8 << 20
 // offsets allow it.
 //
 // Errors: errBusy, ESTALE, EISDIR, EINVAL (not a regular file, overlap, flags), EFBIG, ENOSPC.
-func (l *lane) copyFileRange(src *inode, from uint64, dst *inode, to, length uint64, flags uint32) (uint64, syscall.Errno) {
+func (l *lane) copyFileRange(src *inode, from uint64, dst *inode, to, length uint64,
+	flags uint32) (uint64, syscall.Errno) {
 	if errno := src.wantRegular(); errno != 0 {
 		return 0, errno
 	}

@@ -94,7 +94,7 @@ func (r *rig) stat(obj fsdev.FileObject) fsdev.Attr {
 
 func (r *rig) put1(obj fsdev.FileObject, off uint64, data []byte) {
 	r.Helper()
-	n, errno := r.write(r.node(obj), off, uint64(len(data)), [][]byte{data}, false)
+	n, errno := r.write(r.node(obj), off, uint64(len(data)), [][]byte{data}, writeMode{})
 	r.must(errno)
 	if n != uint64(len(data)) {
 		r.Fatalf("wrote %d of %d bytes", n, len(data))

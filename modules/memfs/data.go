@@ -181,10 +181,16 @@ func (l *lane) read(n *inode, h *handle, off, size uint64, iovs [][]byte) (uint6
 	return size, 0
 }
 
-// write is WRITE: at the end of the file if end is set. It returns the number of bytes written,
+// writeMode says how a WRITE differs from writing at its offset.
+type writeMode struct {
+	end  bool // at the end of the file instead
+	kill bool // clear the set-id bits, if anything is written
+}
+
+// write is WRITE. It returns the number of bytes written,
 // short when the space or the file's size limit is reached.
 // Errors: errBusy, ESTALE, EISDIR, EINVAL, EFBIG, ENOSPC.
-func (l *lane) write(n *inode, off, size uint64, iovs [][]byte, end bool) (uint64, syscall.Errno) {
+func (l *lane) write(n *inode, off, size uint64, iovs [][]byte, mode writeMode) (uint64, syscall.Errno) {
 	if errno := n.wantRegular(); errno != 0 {
 		return 0, errno
 	}
@@ -197,7 +203,7 @@ func (l *lane) write(n *inode, off, size uint64, iovs [][]byte, end bool) (uint6
 	}
 	defer l.unlock(n)
 	m := n.file
-	if end {
+	if mode.end {
 		off = m.size
 	}
 	if size == 0 {
@@ -215,6 +221,10 @@ func (l *lane) write(n *inode, off, size uint64, iovs [][]byte, end bool) (uint6
 		return 0, syscall.ENOSPC
 	}
 	m.size = max(m.size, off+done)
+	if mode.kill {
+		n.killSuidgid()
+	}
+	l.dropCapability(n)
 	now := l.fs.clock()
 	n.mtime, n.ctime = now, now
 	return done, 0

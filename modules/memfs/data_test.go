@@ -119,7 +119,7 @@ func TestDataModel(t *testing.T) {
 		case 0, 1:
 			b := src[:min(size, uint64(len(src)))]
 			rnd.Read(b[:min(len(b), 64)])
-			done, errno := r.write(n, off, uint64(len(b)), chop(rnd, b), false)
+			done, errno := r.write(n, off, uint64(len(b)), chop(rnd, b), writeMode{})
 			r.must(errno)
 			if done != uint64(len(b)) {
 				t.Fatalf("round %d: wrote %d of %d", round, done, len(b))
@@ -128,7 +128,7 @@ func TestDataModel(t *testing.T) {
 		case 2:
 			end := uint64(len(o.data))
 			b := src[:min(size, 10000)]
-			_, errno := r.write(n, 12345, uint64(len(b)), chop(rnd, b), true)
+			_, errno := r.write(n, 12345, uint64(len(b)), chop(rnd, b), writeMode{end: true})
 			r.must(errno)
 			o.write(end, b)
 		case 3:
@@ -246,7 +246,7 @@ func TestReadWriteErrnos(t *testing.T) {
 		{"more than there is to write", f, 0, 100, 4, 0},
 	}
 	for _, tt := range tests {
-		got, errno := r.write(tt.n, tt.off, tt.size, b, false)
+		got, errno := r.write(tt.n, tt.off, tt.size, b, writeMode{})
 		r.want("write: "+tt.what, errno, tt.errno)
 		if got != tt.want {
 			t.Errorf("%s: wrote %d, want %d", tt.what, got, tt.want)
@@ -262,7 +262,7 @@ func TestReadWriteErrnos(t *testing.T) {
 	r.want("read a directory", errno, syscall.EISDIR)
 	_, errno = r.read(f, nil, 1<<63, 4, b)
 	r.want("read before the start", errno, syscall.EINVAL)
-	_, errno = r.write(f, 0, 4, b, true)
+	_, errno = r.write(f, 0, 4, b, writeMode{end: true})
 	r.want("append to the largest file", errno, syscall.EFBIG)
 }
 
@@ -364,12 +364,12 @@ func TestNoSpace(t *testing.T) {
 	r := newRig(t, Opts{Size: pages * pageSize})
 	f := r.mkfile(r.root, "f")
 	b := make([]byte, (pages+10)*pageSize)
-	got, errno := r.write(r.node(f), 0, uint64(len(b)), [][]byte{b}, false)
+	got, errno := r.write(r.node(f), 0, uint64(len(b)), [][]byte{b}, writeMode{})
 	if errno != 0 || got != pages*pageSize {
 		t.Fatalf("wrote %d (%v), want %d", got, errno, pages*pageSize)
 	}
 	g := r.mkfile(r.root, "g")
-	_, errno = r.write(r.node(g), 0, 1, [][]byte{b}, false)
+	_, errno = r.write(r.node(g), 0, 1, [][]byte{b}, writeMode{})
 	r.want("write to a full file system", errno, syscall.ENOSPC)
 	r.put1(f, 100, b[:5000])
 	var st fsdev.Statfs

@@ -11,7 +11,7 @@ import (
 func (c *channel) exec(io *fsdev.IO) syscall.Errno {
 	switch io.Type {
 	case fsdev.IOMount:
-		io.Mount.NoOpen = true
+		io.Mount.NoOpen, io.Mount.KillPriv, io.Mount.NoSync = true, true, true
 		io.OutObject = c.mount(io.Desc(), io.Mount.WritebackCache)
 		return 0
 	case fsdev.IOUmount:
@@ -98,7 +98,10 @@ func (c *channel) execHandle(io *fsdev.IO, n *inode) syscall.Errno {
 		if !h.writable() {
 			return syscall.EBADF
 		}
-		io.OutSize, errno = c.write(n, io.Offset, uint64(io.Size), io.Iovs, c.appends(io, h))
+		io.OutSize, errno = c.write(n, io.Offset, uint64(io.Size), io.Iovs, writeMode{
+			end:  c.appends(io, h),
+			kill: io.Flags&fsdev.FlagKillSuidgid != 0,
+		})
 	case fsdev.IOGetattr:
 		errno = c.getattr(n, &io.OutAttr)
 	case fsdev.IOSetattr:
@@ -140,7 +143,7 @@ func fits(t fsdev.IOType, n *inode) bool {
 // O_APPEND itself. Otherwise the flags of the write say what the file's flags are now; a client
 // that passes none at all means those of its open.
 func (c *channel) appends(io *fsdev.IO, h *handle) bool {
-	flags := io.Flags
+	flags := io.Flags &^ fsdev.FlagKillSuidgid
 	if flags == 0 && h != nil {
 		flags = h.flags
 	}

@@ -245,6 +245,10 @@ func (l *lane) openTruncated(desc *fsdev.Desc, n *inode, flags uint32) (fsdev.Fi
 		return 0, errno
 	}
 	if flags&syscall.O_TRUNC != 0 {
+		if flags&fsdev.FlagKillSuidgid != 0 {
+			n.killSuidgid()
+		}
+		l.dropCapability(n)
 		n.file.truncate(l.fs, 0)
 		n.changed(l.fs.clock())
 	}

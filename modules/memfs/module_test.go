@@ -65,7 +65,7 @@ func newStack(tb testing.TB, threads int, o Opts) *stack {
 	}
 	var r result
 	s.must(&r, s.desc.Mount(s.ch[0], 0, &fsdev.MountOpts{MaxWrite: 12345, WritebackCache: false}, onMount, &r))
-	want := fsdev.MountOpts{MaxWrite: 12345, NoOpen: true}
+	want := fsdev.MountOpts{MaxWrite: 12345, NoOpen: true, KillPriv: true, NoSync: true}
 	if diff := cmp.Diff(want, r.mount); diff != "" {
 		tb.Errorf("mount options (-want +got):\n%s", diff)
 	}
@@ -171,7 +171,8 @@ func onOpen(ctx any, _ *iochannel.Channel, errno syscall.Errno, h fsdev.FileHand
 	r.done(errno)
 }
 
-func onCreate(ctx any, _ *iochannel.Channel, errno syscall.Errno, obj fsdev.FileObject, a *fsdev.Attr, h fsdev.FileHandle) {
+func onCreate(ctx any, _ *iochannel.Channel, errno syscall.Errno, obj fsdev.FileObject, a *fsdev.Attr,
+	h fsdev.FileHandle) {
 	r := ctx.(*result)
 	r.obj, r.attr, r.h = obj, *a, h
 	r.done(errno)
@@ -261,7 +262,8 @@ func TestEveryOperation(t *testing.T) {
 	r = result{}
 	s.want("read through a directory's handle", &r, d.Read(ch, 1, dir.obj, dh, 4, 0, 0, in, onSize, &r), syscall.EBADF)
 	r = result{}
-	s.want("readdir through a file's handle", &r, d.Readdir(ch, 1, f.obj, f.h, 0, false, onDirent, onStatus, &r), syscall.EBADF)
+	s.want("readdir through a file's handle", &r, d.Readdir(ch, 1, f.obj, f.h, 0, false, onDirent, onStatus, &r),
+		syscall.EBADF)
 	r = result{}
 	s.want("release of a directory", &r, d.Release(ch, 1, dir.obj, dh, onStatus, &r), syscall.EBADF)
 	r = result{}

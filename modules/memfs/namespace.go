@@ -80,7 +80,8 @@ type creation struct {
 // on it.
 // Errors: errBusy, ESTALE, ENOTDIR, ENOENT (the directory was removed), EEXIST, EINVAL,
 // ENAMETOOLONG, ENOSPC, EMLINK.
-func (l *lane) create(parent fsdev.FileObject, name []byte, c *creation, out *fsdev.Attr) (fsdev.FileObject, syscall.Errno) {
+func (l *lane) create(parent fsdev.FileObject, name []byte, c *creation,
+	out *fsdev.Attr) (fsdev.FileObject, syscall.Errno) {
 	d, errno := l.getDir(parent)
 	if errno != 0 {
 		return 0, errno

@@ -54,6 +54,7 @@ func (l *lane) setattr(n *inode, a *fsdev.Attr, mask uint32, out *fsdev.Attr) sy
 		n.perm = a.Mode & 0o7777
 	}
 	if has(fsdev.SetAttrSize) {
+		l.dropCapability(n)
 		n.file.truncate(l.fs, a.Size)
 		n.mtime = now
 	}
@@ -80,10 +81,21 @@ func (l *lane) setattr(n *inode, a *fsdev.Attr, mask uint32, out *fsdev.Attr) sy
 
 // killPrivileges takes away what makes a program run as somebody else. The caller has n locked.
 func (l *lane) killPrivileges(n *inode) {
+	n.killSuidgid()
+	l.dropCapability(n)
+}
+
+// killSuidgid clears the set-id bits; S_ISGID without S_IXGRP means something else.
+func (n *inode) killSuidgid() {
 	n.perm &^= syscall.S_ISUID
 	if n.perm&syscall.S_IXGRP != 0 {
 		n.perm &^= syscall.S_ISGID
 	}
+}
+
+// dropCapability takes the file's capabilities away, as every change of its content does. The
+// caller has n locked.
+func (l *lane) dropCapability(n *inode) {
 	if n.xattrs != nil {
 		if i := n.xattrs.find(capabilityXattr); i >= 0 {
 			l.fs.unreserve(n.xattrs.remove(i))

@@ -33,12 +33,16 @@ func TestEachRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	cpus := allowed.CPUs()
-	for _, b := range benchmarks {
+	for i := range benchmarks {
+		b := &benchmarks[i]
 		if b.cores > len(cpus) {
 			t.Logf("%s needs %d CPUs", b.name, b.cores)
 			continue
 		}
-		f := measure(&b, cpus[:b.cores], 2, time.Millisecond)
+		s := series{benchmark: b, cores: cpus[:b.cores]}
+		s.measure(time.Millisecond)
+		s.measure(time.Millisecond)
+		f := s.figure()
 		if f.NsPerOp <= 0 || f.AllocsPerOp != 0 {
 			t.Errorf("%s: %.2f ns and %d allocations per operation", b.name, f.NsPerOp, f.AllocsPerOp)
 		}

@@ -106,16 +106,28 @@ func main() {
 		defer pprof.StopCPUProfile()
 	}
 
-	fmt.Printf("%-26s %12s %11s %8s %10s %7s\n", "", "ns/op", "allocs/op", "spread", "SPDK C", "ratio")
-	figures := map[string]figure{}
-	for _, b := range benchmarks {
-		if !filter.MatchString(b.name) {
-			continue
+	var chosen []*series
+	for i := range benchmarks {
+		if b := &benchmarks[i]; filter.MatchString(b.name) {
+			chosen = append(chosen, &series{benchmark: b, cores: cpus[:b.cores]})
 		}
-		f := measure(&b, cpus[:b.cores], *runs, *minTime)
-		figures[b.name] = f
-		fmt.Printf("%-26s %12.1f %11d %7.1f%% %10.1f %6.2fx\n",
-			b.name, f.NsPerOp, f.AllocsPerOp, 100*f.spread, b.spdk, f.NsPerOp/b.spdk)
+	}
+	// Round by round, so that a while in which the machine is slow spoils some runs of each
+	// benchmark and not all runs of some.
+	for i := range *runs {
+		fmt.Fprintf(os.Stderr, "run %d of %d\n", i+1, *runs)
+		for _, s := range chosen {
+			s.measure(*minTime)
+		}
+	}
+
+	fmt.Printf("%-26s %9s %9s %8s %11s %9s %7s\n", "", "ns/op", "best", "spread", "allocs/op", "SPDK C", "ratio")
+	figures := map[string]figure{}
+	for _, s := range chosen {
+		f := s.figure()
+		figures[s.name] = f
+		fmt.Printf("%-26s %9.1f %9.1f %7.0f%% %11d %9.1f %6.2fx\n",
+			s.name, f.NsPerOp, slices.Min(s.ns), 100*f.spread, f.AllocsPerOp, s.spdk, f.NsPerOp/s.spdk)
 	}
 	fmt.Printf("\nratio: our time over that of SPDK's C code, as measured on another machine of two cores\n")
 	fmt.Printf("here: %s, %s\n", cpuModel(), app.VersionString())
@@ -124,28 +136,40 @@ func main() {
 	check(os.WriteFile(*out, append(text, '\n'), 0o644))
 }
 
-// measure runs a benchmark.
-func measure(b *benchmark, cores []int, runs int, minTime time.Duration) figure {
-	e := newEnv(cores)
-	run, cleanup := b.setup(e)
-	n := calibrate(run, minTime)
-	var ns, allocs []float64
-	for range runs {
-		runtime.GC()
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		d := run(n)
-		runtime.ReadMemStats(&after)
-		ns = append(ns, float64(d.Nanoseconds())/float64(n))
-		allocs = append(allocs, float64(after.Mallocs-before.Mallocs)/float64(n))
+// series is the runs of a benchmark.
+type series struct {
+	*benchmark
+	cores      []int
+	n          int // operations per run
+	ns, allocs []float64
+}
+
+// measure sets the benchmark up afresh and runs it once.
+func (s *series) measure(minTime time.Duration) {
+	e := newEnv(s.cores)
+	run, cleanup := s.setup(e)
+	if s.n == 0 {
+		s.n = calibrate(run, minTime)
+	} else {
+		run(max(1, s.n/20)) // to warm up
 	}
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	d := run(s.n)
+	runtime.ReadMemStats(&after)
+	s.ns = append(s.ns, float64(d.Nanoseconds())/float64(s.n))
+	s.allocs = append(s.allocs, float64(after.Mallocs-before.Mallocs)/float64(s.n))
 	cleanup()
 	e.fw.Stop()
-	med := median(ns)
+}
+
+func (s *series) figure() figure {
+	med := median(s.ns)
 	return figure{
 		NsPerOp:     math.Round(med*100) / 100,
-		AllocsPerOp: int64(math.Round(median(allocs))),
-		spread:      (slices.Max(ns) - slices.Min(ns)) / med,
+		AllocsPerOp: int64(math.Round(median(s.allocs))),
+		spread:      (slices.Max(s.ns) - slices.Min(s.ns)) / med,
 	}
 }
 

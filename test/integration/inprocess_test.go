@@ -27,8 +27,10 @@ import (
 
 func init() { helpers["readwrite"] = readWriteHelper }
 
-// stack is what spdk_tgt is made of, in this process. Nothing here may touch the mount itself: a goroutine that waits
-// for a page of a file that its own process serves can stop the world for good. Clients are child processes.
+// stack is what spdk_tgt is made of, in this process. Nothing here may touch the mount itself, not even by starting a
+// program with the mount as its working directory: where the run time cannot stop a thread that waits for the mount, a
+// garbage collection waits for the thread and the reactors for the garbage collection. Clients are processes that
+// started elsewhere.
 type stack struct {
 	app     *app.App
 	disp    *fusedispatcher.Dispatcher
@@ -134,7 +136,7 @@ func TestSteadyAllocations(t *testing.T) {
 	if testing.Short() {
 		span = 15 * time.Second
 	}
-	s := newStack(t, t.TempDir(), fusedispatcher.CacheNone)
+	s := newStack(t, mountDir(t), fusedispatcher.CacheNone)
 	j := startHelper(t, scratch, "readwrite", s.mount, (span + 4*time.Second).String())
 	time.Sleep(2 * time.Second)
 	requests, objects := s.requests(t), heapObjects()
@@ -199,11 +201,11 @@ func readWriteLoop(name string, seed uint64, end time.Time) error {
 // TestLeaks starts, mounts, works, unmounts and stops again and again, and wants nothing to stay behind.
 func TestLeaks(t *testing.T) {
 	needMount(t)
-	dir := t.TempDir()
+	dir, src := mountDir(t), filepath.Join(repoRoot, "test")
 	cycle := func() {
 		s := newStack(t, dir, fusedispatcher.CacheAuto)
-		start(t, dir, nil, "cp", "-a", filepath.Join(repoRoot, "test"), "here").mustEnd(t, clientTimeout)
-		start(t, dir, nil, "diff", "-r", filepath.Join(repoRoot, "test"), "here").mustEnd(t, clientTimeout)
+		start(t, scratch, nil, "cp", "-a", src, dir).mustEnd(t, clientTimeout)
+		start(t, scratch, nil, "diff", "-r", src, filepath.Join(dir, "test")).mustEnd(t, clientTimeout)
 		s.close(t)
 	}
 	cycle() // what is made once and kept is made here

@@ -91,7 +91,7 @@ func acknowledgedHelper(args []string) error {
 		case err == nil:
 			continue
 		case errors.Is(err, unix.ENOTCONN), errors.Is(err, unix.ECONNABORTED), errors.Is(err, unix.EIO):
-			fmt.Printf("%d files were there until the file system went away: %v\n", n, err)
+			fmt.Printf("%d files were there until the file system went away: %q\n", n, err)
 			return nil
 		}
 		return fmt.Errorf("file %d: %w", n, err)
@@ -263,10 +263,7 @@ func TestUnmountFromOutside(t *testing.T) {
 // TestTwoMounts serves two file systems at once and moves a tree from one to the other.
 func TestTwoMounts(t *testing.T) {
 	needMount(t)
-	second, err := os.MkdirTemp(scratch, "mnt-")
-	if err != nil {
-		t.Fatal(err)
-	}
+	second := mountDir(t)
 	tg := startTarget(t, targetOptions{reactors: 2, cache: "auto",
 		extra: []string{"--memfs", "mem1", "--mount", "mem1=" + second}})
 	t.Cleanup(func() { _ = unix.Unmount(second, unix.MNT_DETACH) })

@@ -54,9 +54,7 @@ func startTarget(t testing.TB, o targetOptions) *target {
 	}
 	tg := &target{opts: o, mount: o.mount, exited: make(chan struct{})}
 	if tg.mount == "" {
-		if tg.mount, err = os.MkdirTemp(scratch, "mnt-"); err != nil {
-			t.Fatal(err)
-		}
+		tg.mount = mountDir(t)
 	}
 	mask := map[int]string{1: "0x1", 2: "0x3"}[o.reactors]
 	args := []string{"--cpumask", mask, "--memfs", "mem0", "--mount", "mem0=" + tg.mount, "--cache", o.cache,
@@ -97,6 +95,16 @@ func startTarget(t testing.TB, o targetOptions) *target {
 		t.Fatalf("spdk_tgt says it is ready, but nothing is mounted on %s\n%s", tg.mount, tg.output())
 	}
 	return tg
+}
+
+// mountDir returns a fresh directory to mount on. What is mounted there when the tests are over is unmounted then.
+func mountDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(scratch, "mnt-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // collect copies lines into b and closes ready at the one that says so.

@@ -36,6 +36,15 @@
 // opened. The kernel hands a request to whichever queue reads first. [Mount] and the methods of
 // [Session] belong to plain goroutines: they wait, and they talk to queues by messages.
 //
+// # Using one's own file system
+//
+// A process may use a file system that it serves with package os and with system calls, but not by ways that keep the
+// Go scheduler from running a reactor meanwhile: it must not touch memory mapped from a file of it (a page fault), nor
+// start a program from it or with a directory of it as the working directory (fork waits for chdir and exec). Such a
+// thread keeps its processor; if the garbage collector then stops the world, the reactors stop, too, and the answer
+// never comes. Let another process do these things. If this one is killed while it uses its file system, it may stay
+// until the connection is aborted.
+//
 // # The end
 //
 // A session ends when the kernel says that the connection is gone, whoever unmounted. Each queue then stops

@@ -88,6 +88,7 @@ type queue struct {
 	retry    *slot // read, but refused by the dispatcher with ENOBUFS
 
 	control  control
+	probing  bool // see answerProbe
 	stats    QueueStats
 	reported bool // something has been reported to owner
 }
@@ -217,6 +218,9 @@ func (q *queue) take(n int) {
 		sl.in[0] = q.buf[:n]
 		sl.bigIn = q.buf
 		q.buf = q.mem.get()
+	}
+	if q.probing && q.answerProbe(sl, &h) {
+		return
 	}
 	if errno := q.admit(sl, &h); errno != 0 {
 		q.stats.Rejected++

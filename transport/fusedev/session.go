@@ -141,6 +141,9 @@ func (s *Session) startAll(ctx context.Context, queues []*queue) error {
 	if s.initErrno != 0 {
 		return fmt.Errorf("fusedev: mount on %s: the dispatcher refuses INIT: %w", s.mountpoint, s.initErrno)
 	}
+	if err := s.probe(ctx, queues[0]); err != nil {
+		return fmt.Errorf("fusedev: mount on %s: %w", s.mountpoint, err)
+	}
 	for _, q := range queues[1:] {
 		var err error
 		if q.fd, err = cloneDevice(queues[0].fd); err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -522,4 +523,41 @@ func TestReplaceDeadMount(t *testing.T) {
 	}
 	r.wantDone(s)
 	r.wantUnmounted()
+}
+
+// TestSessionPollsItself opens files of the file system that this process serves while the garbage collector stops the
+// world as often as it can, which was a deadlock before the kernel was told that there is no POLL.
+func TestSessionPollsItself(t *testing.T) {
+	r := newRig(t, 2)
+	s := r.mount()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				runtime.GC()
+			}
+		}
+	})
+	for range 200 {
+		f, err := os.Open(r.file("file"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	close(stop)
+	wg.Wait()
+	if n := r.srv.polls.Load(); n != 0 {
+		t.Errorf("the server saw %d POLL", n)
+	}
+	if _, err := os.Stat(r.file(probeName)); !os.IsNotExist(err) {
+		t.Errorf("stat of the probe's file: %v", err)
+	}
+	if err := s.Unmount(); err != nil {
+		t.Fatal(err)
+	}
 }

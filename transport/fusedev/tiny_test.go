@@ -30,6 +30,7 @@ type tinyServer struct {
 
 	destroys   atomic.Int32
 	interrupts atomic.Int32
+	polls      atomic.Int32
 
 	mu      sync.Mutex // it is only a test
 	content []byte
@@ -161,6 +162,9 @@ func (s *tinyServer) serve(h *fuseabi.InHeader, args []byte) ([]byte, syscall.Er
 		return fuseabi.Bytes(&fuseabi.WriteOut{Size: in.Size}), 0
 	case fuseabi.FUSE_READDIR, fuseabi.FUSE_FLUSH, fuseabi.FUSE_RELEASE, fuseabi.FUSE_RELEASEDIR, fuseabi.FUSE_FSYNC:
 		return nil, 0
+	case fuseabi.FUSE_POLL:
+		s.polls.Add(1)
+		return nil, syscall.ENOSYS
 	case fuseabi.FUSE_STATFS:
 		return fuseabi.Bytes(&fuseabi.StatfsOut{}), 0
 	}

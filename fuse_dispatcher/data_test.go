@@ -1,0 +1,327 @@
+package fusedispatcher_test
+
+import (
+	"bytes"
+	"slices"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
+	. "github.com/spdk-go/spdk-go/internal/fuseabi" //nolint:staticcheck // the kernel's names
+)
+
+// sameMemory wants got to be exactly the non-empty parts of want, not a copy.
+func sameMemory(t *testing.T, got, want [][]byte) {
+	t.Helper()
+	want = slices.DeleteFunc(slices.Clone(want), func(s []byte) bool { return len(s) == 0 })
+	if len(got) != len(want) {
+		t.Fatalf("%d segments, want %d", len(got), len(want))
+	}
+	for i := range got {
+		if &got[i][0] != &want[i][0] || len(got[i]) != len(want[i]) || cap(got[i]) != len(got[i]) {
+			t.Errorf("segment %d has other memory, or %d of %d bytes with %d to spare",
+				i, len(got[i]), len(want[i]), cap(got[i])-len(got[i]))
+		}
+	}
+}
+
+func TestWriteHandsOnTheCallersMemory(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	data := pattern(4096)
+	hdr := b.message(FUSE_WRITE, node, Bytes(&WriteIn{Size: 4096}), data)[:80]
+	for _, cuts := range [][]int{nil, {1}, {2048}, {4095}, {1000, 1000, 1001, 4000}} {
+		var got [][]byte
+		b.fs.do = func(io *fsdev.IO) {
+			got = slices.Clone(io.Iovs)
+			b.fs.hold(io)
+		}
+		payload := cut(data, cuts...)
+		r := b.send(0, slices.Concat([][]byte{hdr}, payload), [][]byte{make([]byte, 24)})
+		sameMemory(t, got, payload)
+		b.fs.release(0)
+		b.finish(r)
+	}
+	// /dev/fuse style: header, arguments and payload in one buffer.
+	m := append(slices.Clone(hdr), data...)
+	var got [][]byte
+	b.fs.do = func(io *fsdev.IO) {
+		got = slices.Clone(io.Iovs)
+		io.OutSize = 4096
+		io.Complete(0)
+	}
+	b.finish(b.send(0, [][]byte{m}, [][]byte{make([]byte, 24)}))
+	sameMemory(t, got, [][]byte{m[80:len(m):len(m)]})
+}
+
+func TestReadHandsOnTheCallersMemory(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	for _, tt := range []struct {
+		name string
+		cuts []int // of the room for header and 4096 bytes
+		size uint32
+		want func(out [][]byte) [][]byte
+	}{
+		{"header apart", []int{16}, 4096, func(out [][]byte) [][]byte { return out[3:] }},
+		{"one buffer", nil, 4096, func(out [][]byte) [][]byte { return [][]byte{out[1][16:]} }},
+		{"less than there is room", nil, 100, func(out [][]byte) [][]byte { return [][]byte{out[1][16:116:116]} }},
+		{"more than there is room", nil, 1 << 31, func(out [][]byte) [][]byte { return [][]byte{out[1][16:]} }},
+		{"cut inside the header", []int{7}, 4096, func(out [][]byte) [][]byte { return [][]byte{out[3][9:]} }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got [][]byte
+			b.fs.do = func(io *fsdev.IO) {
+				got = slices.Clone(io.Iovs)
+				fill(io)
+				io.Complete(0)
+			}
+			out := cut(make([]byte, 16+4096), tt.cuts...)
+			r := b.finish(b.send(0, [][]byte{b.message(FUSE_READ, node, Bytes(&ReadIn{Size: tt.size}))}, out))
+			sameMemory(t, got, tt.want(out))
+			if n := min(int(tt.size), 4096); !bytes.Equal(r.payload(), pattern(n)) {
+				t.Errorf("read %d bytes", len(r.payload()))
+			}
+		})
+	}
+}
+
+// A vector of 4 GiB, of the same 32 MiB over and over.
+func TestReadIntoMoreThan32BitsOfRoom(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	segs := slices.Repeat([][]byte{make([]byte, 32<<20)}, 128)
+	m := b.message(FUSE_READ, node, Bytes(&ReadIn{Size: 4096}))
+	r := &reply{b: b, known: 40}
+	copy(Bytes(&r.hdr), m)
+	if errno := b.d.SubmitRequest(b.chans[0], [][]byte{m}, append([][]byte{make([]byte, 16)}, segs...),
+		func(ctx any, errno syscall.Errno, n uint32) {
+			r.done++
+			r.errno, r.len = errno, n
+		}, r); errno != 0 {
+		t.Fatal(errno)
+	}
+	b.finish(r)
+	if r.errno != 0 || r.len != 16+4096 {
+		t.Errorf("%v, reply of %d bytes", r.errno, r.len)
+	}
+}
+
+func TestReadAndWriteOfAnySize(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	for _, n := range []uint32{0, 1, 4095, 1 << 20} {
+		if r := b.do(0, FUSE_READ, node, 16+int(n), Bytes(&ReadIn{Size: n})); !bytes.Equal(r.payload(), pattern(int(n))) {
+			t.Errorf("READ of %d: %v, %d bytes", n, r.errno, len(r.payload()))
+		}
+		r := b.do(0, FUSE_WRITE, node, 24, Bytes(&WriteIn{Size: n}), pattern(int(n)))
+		if diff := cmp.Diff(Bytes(&WriteOut{Size: n}), r.payload()); diff != "" {
+			t.Errorf("WRITE of %d: %v, %s", n, r.errno, diff)
+		}
+		if !bytes.Equal(b.fs.data[len(b.fs.data)-1], pattern(int(n))) {
+			t.Errorf("WRITE of %d wrote something else", n)
+		}
+	}
+	// More segments than a request has room for.
+	many := append(make([]byte, 0, 2000), pattern(1000)...)
+	hdr := b.message(FUSE_WRITE, node, Bytes(&WriteIn{Size: 1000}), many)[:80]
+	b.finish(b.send(0, append([][]byte{hdr}, bytesEach(many)...), bytesEach(make([]byte, 24))))
+	if !bytes.Equal(b.fs.data[len(b.fs.data)-1], many) {
+		t.Error("a write from 1000 segments wrote something else")
+	}
+	m := b.message(FUSE_READ, node, Bytes(&ReadIn{Size: 1000}))
+	if r := b.finish(b.send(0, [][]byte{m}, bytesEach(make([]byte, 1016)))); !bytes.Equal(r.payload(), pattern(1000)) {
+		t.Error("a read into 1016 segments read something else")
+	}
+}
+
+// Short reads and errors after data has been moved: the reply says what counts.
+func TestReadRepliesWhatTheModuleSays(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	b.fs.do = func(io *fsdev.IO) {
+		copy(io.Iovs[0], "half")
+		io.OutSize = 4
+		io.Complete(0)
+	}
+	if r := b.do(0, FUSE_READ, node, 116, Bytes(&ReadIn{Size: 100})); string(r.payload()) != "half" {
+		t.Errorf("%v, %q", r.errno, r.payload())
+	}
+	b.fs.do = func(io *fsdev.IO) {
+		copy(io.Iovs[0], "half")
+		io.OutSize = 4
+		io.Complete(syscall.EIO)
+	}
+	if r := b.do(0, FUSE_READ, node, 116, Bytes(&ReadIn{Size: 100})); r.errno != syscall.EIO || r.len != 16 {
+		t.Errorf("%v, reply of %d bytes", r.errno, r.len)
+	}
+}
+
+// What the client says of clearing set-user-ID bits reaches only a module that understands it,
+// and the bit by which modules are told cannot be smuggled in as an open flag.
+func TestKillSuidgidOnlyIfAgreedOn(t *testing.T) {
+	for _, agreed := range []bool{true, false} {
+		b := newBed(t, 1, fusedispatcher.Opts{})
+		b.fs.mount = func(io *fsdev.IO) {
+			io.Mount.KillPriv = agreed
+			b.fs.mounted(io)
+		}
+		b.init(45)
+		const smuggled = 1 << 31
+		name := cstr("name")
+		for _, kill := range []bool{true, false} {
+			var bit, fattr uint32
+			var write uint32
+			if kill {
+				bit, write, fattr = FUSE_OPEN_KILL_SUIDGID, FUSE_WRITE_KILL_SUIDGID, FATTR_KILL_SUIDGID
+			}
+			b.fs.calls = nil
+			b.do(0, FUSE_OPEN, node, 200, Bytes(&OpenIn{Flags: 2 | smuggled, OpenFlags: bit}))
+			b.do(0, FUSE_CREATE, node, 200, Bytes(&CreateIn{Flags: 2 | smuggled, OpenFlags: bit}), name)
+			b.do(0, FUSE_WRITE, node, 200, Bytes(&WriteIn{Flags: 2 | smuggled, WriteFlags: write}))
+			b.do(0, FUSE_READ, node, 200, Bytes(&ReadIn{Flags: 2 | smuggled}))
+			b.do(0, FUSE_OPENDIR, node, 200, Bytes(&OpenIn{Flags: 2 | smuggled, OpenFlags: bit}))
+			b.do(0, FUSE_SETATTR, node, 200, Bytes(&SetattrIn{Valid: FATTR_SIZE | fattr}))
+			want := []uint32{2, 2, 2, 2, 2, fsdev.SetAttrSize}
+			if kill && agreed {
+				for i := range 3 {
+					want[i] |= fsdev.FlagKillSuidgid
+				}
+				want[5] |= fsdev.SetAttrKillSuidgid
+			}
+			var got []uint32
+			for _, io := range b.fs.calls {
+				got = append(got, io.Flags)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("agreed %v, kill %v: %s", agreed, kill, diff)
+			}
+		}
+	}
+}
+
+// The kernel's page cache writes with no flags of an open file: a page has its place.
+func TestWriteFromThePageCacheDoesNotAppend(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	for _, tt := range []struct{ flags, write, want uint32 }{
+		{syscall.O_WRONLY | syscall.O_APPEND, 0, syscall.O_WRONLY | syscall.O_APPEND},
+		{0, FUSE_WRITE_CACHE, syscall.O_RDWR},
+		{syscall.O_RDWR | syscall.O_APPEND, FUSE_WRITE_CACHE, syscall.O_RDWR},
+	} {
+		b.fs.calls = nil
+		b.do(0, FUSE_WRITE, node, 24, Bytes(&WriteIn{Flags: tt.flags, WriteFlags: tt.write}))
+		if got := b.fs.calls[0].Flags; got != tt.want {
+			t.Errorf("%+v: the module saw %#o", tt, got)
+		}
+	}
+}
+
+func TestFlock(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	for _, tt := range []struct {
+		op      uint32
+		typ     uint32
+		lkFlags uint32
+		want    uint32
+		errno   syscall.Errno
+	}{
+		{FUSE_SETLK, syscall.F_RDLCK, FUSE_LK_FLOCK, syscall.LOCK_SH | syscall.LOCK_NB, 0},
+		{FUSE_SETLK, syscall.F_WRLCK, FUSE_LK_FLOCK, syscall.LOCK_EX | syscall.LOCK_NB, 0},
+		{FUSE_SETLK, syscall.F_UNLCK, FUSE_LK_FLOCK, syscall.LOCK_UN | syscall.LOCK_NB, 0},
+		{FUSE_SETLKW, syscall.F_RDLCK, FUSE_LK_FLOCK, syscall.LOCK_SH, 0},
+		{FUSE_SETLKW, syscall.F_WRLCK, FUSE_LK_FLOCK, syscall.LOCK_EX, 0},
+		{FUSE_SETLKW, syscall.F_UNLCK, FUSE_LK_FLOCK, syscall.LOCK_UN, 0},
+		{FUSE_SETLK, 3, FUSE_LK_FLOCK, 0, syscall.EINVAL},
+		{FUSE_SETLKW, 1<<32 - 1, FUSE_LK_FLOCK, 0, syscall.EINVAL},
+		{FUSE_SETLK, syscall.F_WRLCK, 0, 0, syscall.ENOSYS},
+		{FUSE_GETLK, syscall.F_WRLCK, FUSE_LK_FLOCK, 0, syscall.ENOSYS},
+	} {
+		b.fs.calls = nil
+		r := b.do(0, tt.op, node, 64, Bytes(&LkIn{Lk: FileLock{Type: tt.typ}, LkFlags: tt.lkFlags}))
+		if r.errno != tt.errno || (tt.errno == 0) != (len(b.fs.calls) == 1) {
+			t.Errorf("%+v: %v, %d calls", tt, r.errno, len(b.fs.calls))
+		} else if tt.errno == 0 && b.fs.calls[0].Flags != tt.want {
+			t.Errorf("%+v: the module saw %#x", tt, b.fs.calls[0].Flags)
+		}
+	}
+}
+
+func TestFlagsThatAreRefused(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	for flags := range uint32(16) {
+		r := b.do(0, FUSE_RENAME2, node, 16, Bytes(&Rename2In{Flags: flags}), cstr("a"), cstr("b"))
+		if want := flags >= 8; (r.errno == syscall.EINVAL) != want {
+			t.Errorf("RENAME2 with flags %#x: %v", flags, r.errno)
+		}
+	}
+	r := b.do(0, FUSE_COPY_FILE_RANGE, node, 24, Bytes(&CopyFileRangeIn{Len: 1, Flags: 1}))
+	if r.errno != syscall.EINVAL {
+		t.Errorf("COPY_FILE_RANGE with flags: %v", r.errno)
+	}
+}
+
+func TestSymlinkTargets(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	for _, tt := range []struct {
+		name   string
+		target []byte
+		want   syscall.Errno
+	}{
+		{"longest", append(bytes.Repeat([]byte("t"), 4095), 0), 0},
+		{"too long", append(bytes.Repeat([]byte("t"), 4096), 0), syscall.ENAMETOOLONG},
+		{"slashes", cstr("/a/../b/"), 0},
+		{"empty", cstr(""), syscall.ENOENT},
+		{"missing", nil, syscall.EINVAL},
+		{"unterminated", []byte("target"), syscall.EINVAL},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b.fs.calls = nil
+			m := b.message(FUSE_SYMLINK, node, cstr("name"), tt.target)
+			for _, in := range [][][]byte{{m}, bytesEach(m)} {
+				r := b.finish(b.send(0, in, [][]byte{make([]byte, 144)}))
+				if r.errno != tt.want {
+					t.Errorf("got %v", r.errno)
+				}
+			}
+			if tt.want == 0 && !bytes.Equal(append(b.fs.calls[1].Name2, 0), tt.target) {
+				t.Errorf("the module saw %q", b.fs.calls[1].Name2)
+			}
+		})
+	}
+}
+
+func TestReadlinkOfATargetWithoutRoom(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	for room := 16; room < 16+len(fakeTarget); room++ {
+		if r := b.do(0, FUSE_READLINK, node, room); r.errno != syscall.ENAMETOOLONG || r.len != 16 {
+			t.Errorf("room for %d: %v", room, r.errno)
+		}
+	}
+}
+
+func TestAttributesValidForAsLongAsTheModuleSays(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	b.fs.do = func(io *fsdev.IO) {
+		fill(io)
+		io.OutAttr.ValidMS = 2345
+		io.Complete(0)
+	}
+	var e EntryOut
+	copy(Bytes(&e), b.do(0, FUSE_LOOKUP, node, 144, cstr("a")).payload())
+	var a AttrOut
+	copy(Bytes(&a), b.do(0, FUSE_GETATTR, node, 144, Bytes(&GetattrIn{})).payload())
+	got := []uint64{e.EntryValid, uint64(e.EntryValidNsec), e.AttrValid, uint64(e.AttrValidNsec), a.AttrValid,
+		uint64(a.AttrValidNsec)}
+	if diff := cmp.Diff([]uint64{2, 345_000_000, 2, 345_000_000, 2, 345_000_000}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestGetattrUsesTheHandleOnlyIfThereIsOne(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	b.do(0, FUSE_GETATTR, node, 120, Bytes(&GetattrIn{Fh: 42}))
+	b.do(0, FUSE_SETATTR, node, 120, Bytes(&SetattrIn{Valid: FATTR_MODE, Fh: 42}))
+	for _, io := range b.fs.calls {
+		if io.Handle != 0 {
+			t.Errorf("%v with handle %d", io.Type, io.Handle)
+		}
+	}
+}

@@ -1,0 +1,298 @@
+package fusedispatcher_test
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
+	. "github.com/spdk-go/spdk-go/internal/fuseabi" //nolint:staticcheck // the kernel's names
+	"github.com/spdk-go/spdk-go/reactor"
+)
+
+func TestUnknownOpcodesAreENOSYSWithTheRightUnique(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	for _, op := range []uint32{0, 7, 19, FUSE_COPY_FILE_RANGE_64, 54, 63, CUSE_INIT, 1 << 20, 1<<31 - 1, 1 << 31,
+		1<<32 - 1, CUSE_INIT_BSWAP_RESERVED, FUSE_INIT_BSWAP_RESERVED} {
+		for _, n := range []int{0, 1, 200} {
+			b.do(0, FUSE_STATFS, node, 96) // with another unique
+			if r := b.do(0, op, node, 200, make([]byte, n)); r.errno != syscall.ENOSYS || r.len != 16 {
+				t.Errorf("opcode %d: %v, reply of %d bytes", op, r.errno, r.len)
+			}
+			if r := b.do(0, op, node, 15, make([]byte, n)); r.len != 0 {
+				t.Errorf("opcode %d without room: reply of %d bytes", op, r.len)
+			}
+		}
+	}
+	for _, op := range []uint32{7, 54, 1<<32 - 1} {
+		if n := fusedispatcher.OpcodeName(op); n != "UNKNOWN" {
+			t.Errorf("opcode %d is called %q", op, n)
+		}
+	}
+}
+
+func TestStatsCountOpcodes(t *testing.T) {
+	b := newBed(t, 2, fusedispatcher.Opts{})
+	b.init(45)
+	b.do(0, FUSE_STATFS, node, 96)
+	b.do(1, FUSE_STATFS, node, 96)
+	b.do(1, 1<<32-1, node, 96)
+	b.do(1, 7, node, 96)
+	var got fusedispatcher.Stats
+	b.d.Stats(b.t, func(_ *reactor.Thread, ctx any, s *fusedispatcher.Stats) { *ctx.(*fusedispatcher.Stats) = *s }, &got)
+	b.PollThreads()
+	var want fusedispatcher.Stats
+	want.Requests[FUSE_INIT], want.Requests[FUSE_STATFS] = 1, 2
+	want.Requests[0], want.Requests[7] = 1, 1
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A request of less than a header is answered as far as it can be told what it is.
+func TestRequestsShorterThanAHeader(t *testing.T) {
+	for _, session := range []bool{true, false} {
+		b := newBed(t, 1, fusedispatcher.Opts{})
+		if session {
+			b.init(45)
+		}
+		for _, op := range []uint32{FUSE_GETATTR, FUSE_FORGET, FUSE_INIT, FUSE_DESTROY, 1<<32 - 1} {
+			m := b.message(op, node)
+			for n := range 40 {
+				for _, room := range []int{0, 15, 16, 200} {
+					r := b.finish(b.send(0, cut(m[:n:n], n/2), [][]byte{make([]byte, room)}))
+					wantLen := uint32(16)
+					if room < 16 || op == FUSE_FORGET && n > 4 {
+						wantLen = 0
+					}
+					if r.errno != syscall.EINVAL || r.len != wantLen {
+						t.Errorf("%d bytes of opcode %d, room for %d: %v, reply of %d bytes", n, op, room, r.errno, r.len)
+					}
+				}
+				r := b.finish(b.send(0, [][]byte{m[:n:n]}, nil))
+				if r.errno != syscall.EINVAL || r.len != 0 {
+					t.Errorf("%d bytes of opcode %d, no reply vector: %v, reply of %d bytes", n, op, r.errno, r.len)
+				}
+			}
+			r := b.finish(b.send(0, nil, [][]byte{make([]byte, 16)}))
+			if r.errno != syscall.EINVAL {
+				t.Errorf("nothing: %v", r.errno)
+			}
+		}
+		if len(b.fs.calls) > 0 {
+			t.Errorf("the module saw %d requests", len(b.fs.calls))
+		}
+	}
+}
+
+// quiet sends a request that must not be answered, with room and without.
+func quiet(b *bed, op uint32, nodeID uint64, parts ...[]byte) (r *reply) {
+	b.tb.Helper()
+	m := b.message(op, nodeID, parts...)
+	for _, out := range [][][]byte{nil, {make([]byte, 16)}, {make([]byte, 4096)}} {
+		r = b.finish(b.send(0, [][]byte{m}, out))
+		if r.len != 0 {
+			b.tb.Errorf("opcode %d: reply of %d bytes", op, r.len)
+		}
+	}
+	return r
+}
+
+func forgets(list ...uint64) []byte {
+	var b []byte
+	for i := 0; i < len(list); i += 2 {
+		b = append(b, Bytes(&ForgetOne{NodeID: list[i], Nlookup: list[i+1]})...)
+	}
+	return b
+}
+
+func TestForgetsAreNeverAnswered(t *testing.T) {
+	type seen struct{ Obj, N uint64 }
+	for _, tt := range []struct {
+		name   string
+		op     uint32
+		node   uint64
+		parts  [][]byte
+		module syscall.Errno
+		want   []seen
+		errno  syscall.Errno
+	}{
+		{"one", FUSE_FORGET, node, [][]byte{u64(3)}, 0, []seen{{node, 3}}, 0},
+		{"the root", FUSE_FORGET, 1, [][]byte{u64(1)}, 0, []seen{{uint64(fakeRoot), 1}}, 0},
+		{"no count", FUSE_FORGET, node, nil, 0, nil, syscall.EINVAL},
+		{"half a count", FUSE_FORGET, node, [][]byte{u32(3)}, 0, nil, syscall.EINVAL},
+		{"the module fails", FUSE_FORGET, node, [][]byte{u64(3)}, syscall.ESTALE, []seen{{node, 3}}, syscall.ESTALE},
+		{"batch", FUSE_BATCH_FORGET, 0, [][]byte{Bytes(&BatchForgetIn{Count: 3}), forgets(10, 1, 1, 2, 12, 3)}, 0,
+			[]seen{{10, 1}, {uint64(fakeRoot), 2}, {12, 3}}, 0},
+		{"empty batch", FUSE_BATCH_FORGET, 0, [][]byte{Bytes(&BatchForgetIn{})}, 0, nil, 0},
+		{"batch without a header", FUSE_BATCH_FORGET, 0, nil, 0, nil, syscall.EINVAL},
+		{"batch that is shorter than it says", FUSE_BATCH_FORGET, 0,
+			[][]byte{Bytes(&BatchForgetIn{Count: 1<<32 - 1}), forgets(10, 1, 11, 2), u64(12)}, 0,
+			[]seen{{10, 1}, {11, 2}}, 0},
+		{"batch that is longer than it says", FUSE_BATCH_FORGET, 0,
+			[][]byte{Bytes(&BatchForgetIn{Count: 1}), forgets(10, 1, 11, 2)}, 0, []seen{{10, 1}}, 0},
+		{"batch in which all fail", FUSE_BATCH_FORGET, 0, [][]byte{Bytes(&BatchForgetIn{Count: 2}), forgets(10, 1, 11, 2)},
+			syscall.ESTALE, []seen{{10, 1}, {11, 2}}, syscall.ESTALE},
+		{"notify reply", FUSE_NOTIFY_REPLY, node, [][]byte{make([]byte, 100)}, 0, nil, 0},
+		{"empty notify reply", FUSE_NOTIFY_REPLY, node, nil, 0, nil, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newSession(t, fusedispatcher.Opts{})
+			b.fs.do = func(io *fsdev.IO) { io.Complete(tt.module) }
+			r := quiet(b, tt.op, tt.node, tt.parts...)
+			if r.errno != tt.errno {
+				t.Errorf("completed with %v", r.errno)
+			}
+			var got []seen
+			for _, io := range b.fs.calls {
+				got = append(got, seen{uint64(io.Object), io.Nlookup})
+			}
+			var want []seen
+			for range 3 {
+				want = append(want, tt.want...)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("the module saw (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// No forget is lost when there is no IO for it, and one request has one in flight at most.
+func TestBatchForgetOutlastsAnEmptyPool(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	release := exhaust(b)
+	var list []uint64
+	for i := range uint64(200) {
+		list = append(list, i+10, i)
+	}
+	r := b.start(0, FUSE_BATCH_FORGET, 0, 0, Bytes(&BatchForgetIn{Count: 200}), forgets(list...))
+	for range 50 {
+		b.PollOnce()
+	}
+	if r.done != 0 {
+		t.Fatal("completed without having forgotten")
+	}
+	release()
+	b.fs.calls = nil
+	b.fs.do = func(io *fsdev.IO) {
+		if b.fs.hold(io); len(b.fs.pending) > 1 {
+			t.Errorf("%d forgets in flight", len(b.fs.pending))
+		}
+	}
+	for i := range 200 {
+		b.PollThreads()
+		if len(b.fs.pending) != 1 {
+			t.Fatalf("%d in flight after %d", len(b.fs.pending), i)
+		}
+		b.fs.release(0)
+	}
+	b.finish(r)
+	if len(b.fs.calls) != 200 {
+		t.Errorf("%d forgets", len(b.fs.calls))
+	}
+}
+
+func TestInterruptEndsARequestOnAnyChannel(t *testing.T) {
+	for _, room := range []int{0, 16, 4096} { // it needs none
+		for target := range 3 {
+			for from := range 3 {
+				t.Run(fmt.Sprintf("from %d, request on %d, room for %d", from, target, room), func(t *testing.T) {
+					b := newBed(t, 3, fusedispatcher.Opts{})
+					b.init(45)
+					b.fs.do = b.fs.hold
+					var waiting []*reply
+					for i := range 3 {
+						waiting = append(waiting, b.start(i, FUSE_SETLKW, node, 16,
+							Bytes(&LkIn{Lk: FileLock{Type: syscall.F_WRLCK}, LkFlags: FUSE_LK_FLOCK})))
+					}
+					r := b.do(from, FUSE_INTERRUPT, 0, room, u64(waiting[target].hdr.Unique))
+					if r.errno != 0 || r.len != 0 {
+						t.Errorf("INTERRUPT: %v, reply of %d bytes", r.errno, r.len)
+					}
+					for i, w := range waiting {
+						if (w.done == 1) != (i == target) {
+							t.Errorf("request %d completed %d times", i, w.done)
+						}
+					}
+					if got := waiting[target]; got.errno != syscall.EINTR || got.len != 16 {
+						t.Errorf("%v, reply of %d bytes", got.errno, got.len)
+					}
+					b.fs.release(0)
+					b.PollThreads()
+				})
+			}
+		}
+	}
+}
+
+func TestInterruptIsAnsweredOnlyToBeSentAgain(t *testing.T) {
+	b := newBed(t, 2, fusedispatcher.Opts{})
+	b.init(45)
+	r := b.do(0, FUSE_INTERRUPT, 0, 16, u64(12345))
+	if r.errno != syscall.EAGAIN || r.len != 16 {
+		t.Errorf("an unknown request: %v, reply of %d bytes", r.errno, r.len)
+	}
+	// Not even an INTERRUPT can interrupt itself, or another.
+	own := b.message(FUSE_INTERRUPT, 0, u64(b.unique+2))
+	if r := b.finish(b.send(0, [][]byte{own}, [][]byte{make([]byte, 16)})); r.errno != syscall.EAGAIN {
+		t.Errorf("itself: %v", r.errno)
+	}
+	if r := b.do(0, FUSE_INTERRUPT, 0, 15, u64(12345)); r.errno != syscall.EAGAIN || r.len != 0 {
+		t.Errorf("an unknown request, no room: %v, reply of %d bytes", r.errno, r.len)
+	}
+	// What cannot be stopped ends in its own time.
+	b.fs.do = b.fs.hold
+	b.fs.abort = func(io *fsdev.IO) { io.Complete(syscall.EALREADY) }
+	w := b.start(1, FUSE_STATFS, node, 96)
+	if r := b.do(0, FUSE_INTERRUPT, 0, 16, u64(w.hdr.Unique)); r.errno != 0 || r.len != 0 || w.done != 0 {
+		t.Errorf("INTERRUPT: %v, reply of %d bytes; the request completed %d times", r.errno, r.len, w.done)
+	}
+	b.fs.release(0)
+	b.PollThreads()
+	if w.errno != 0 || w.done != 1 {
+		t.Errorf("the request completed %d times with %v", w.done, w.errno)
+	}
+	// Without an IO to ask the module with, the client has to come again.
+	b.fs.abort = nil
+	w = b.start(0, FUSE_STATFS, node, 96)
+	release := exhaust(b)
+	for i := range 2 {
+		if r := b.do(i, FUSE_INTERRUPT, 0, 16, u64(w.hdr.Unique)); r.errno != syscall.EAGAIN {
+			t.Errorf("on channel %d, no IO: %v", i, r.errno)
+		}
+	}
+	release()
+	if r := b.do(0, FUSE_INTERRUPT, 0, 16, u64(w.hdr.Unique)); r.errno != 0 || w.errno != syscall.EINTR {
+		t.Errorf("at the second try: %v, the request %v", r.errno, w.errno)
+	}
+}
+
+// Two dispatchers of one fsdev share each thread's fsdev channel; an INTERRUPT must not end a
+// request of the other's client.
+func TestInterruptLeavesOtherClientsAlone(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	d, err := fusedispatcher.Create(b.t, fusedispatcher.Opts{FsdevName: fsName, MaxRequests: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, firstChan := b.d, b.chans[0]
+	b.d, b.chans[0] = d, d.IOChannel(b.t)
+	b.init(45)
+	b.fs.do = b.fs.hold
+	theirs := b.start(0, FUSE_STATFS, node, 96) // the second request of its channel
+	b.d, firstChan, b.chans[0] = first, b.chans[0], firstChan
+	mine := b.start(0, FUSE_STATFS, node, 96) // and of this
+	b.do(0, FUSE_INTERRUPT, 0, 16, u64(mine.hdr.Unique))
+	if mine.done != 1 || theirs.done != 0 {
+		t.Errorf("INTERRUPT ended %d of my requests and %d of another client", mine.done, theirs.done)
+	}
+	b.fs.release(0)
+	b.PollThreads()
+	firstChan.Put()
+	d.Delete(b.t, nil, nil)
+	b.PollThreads()
+}
