@@ -13,7 +13,8 @@ import (
 //
 // The fields are shared by all operations; those an operation does not list below are
 // undefined. Byte slices of the request belong to the caller and stay valid and unchanged
-// until the completion. On an error the results are ignored.
+// until the completion. On an error the results are ignored; on success all of them count,
+// so a module assigns OutAttr and OutStatfs as a whole: they hold what an earlier use left.
 //
 //	operation        request                                              result
 //	MOUNT            Mount                                                Mount, OutObject (one reference)
@@ -114,4 +115,6 @@ func (io *IO) Channel() *iochannel.Channel { return io.st.moduleCh }
 
 // Desc returns the descriptor through which the IO was submitted. It identifies the
 // client: a module that tracks handles per client keys them by it.
+//
+// Not in SPDK, where a device has one client.
 func (io *IO) Desc() *Desc { return io.desc }

@@ -120,8 +120,8 @@ func (d *Desc) Symlink(ch *iochannel.Channel, unique uint64, parent FileObject, 
 // Mknod creates a file that is not a directory; mode holds its type and permissions.
 //
 // SPDK: spdk_fsdev_mknod
-func (d *Desc) Mknod(ch *iochannel.Channel, unique uint64, parent FileObject, name []byte, mode, rdev, uid, gid uint32,
-	cb EntryCplFunc, ctx any) syscall.Errno {
+func (d *Desc) Mknod(ch *iochannel.Channel, unique uint64, parent FileObject, name []byte, mode, rdev, uid,
+	gid uint32, cb EntryCplFunc, ctx any) syscall.Errno {
 	io := d.newIO(ch, IOMknod, unique, cb, ctx)
 	if io == nil {
 		return syscall.ENOBUFS
@@ -176,8 +176,8 @@ func (d *Desc) Rmdir(ch *iochannel.Channel, unique uint64, parent FileObject, na
 // Rename moves name in parent to newName in newParent; flags are RENAME_*.
 //
 // SPDK: spdk_fsdev_rename
-func (d *Desc) Rename(ch *iochannel.Channel, unique uint64, parent FileObject, name []byte, newParent FileObject, newName []byte, flags uint32,
-	cb StatusCplFunc, ctx any) syscall.Errno {
+func (d *Desc) Rename(ch *iochannel.Channel, unique uint64, parent FileObject, name []byte, newParent FileObject,
+	newName []byte, flags uint32, cb StatusCplFunc, ctx any) syscall.Errno {
 	io := d.newIO(ch, IORename, unique, cb, ctx)
 	if io == nil {
 		return syscall.ENOBUFS
@@ -219,8 +219,8 @@ func (d *Desc) Fopen(ch *iochannel.Channel, unique uint64, obj FileObject, flags
 // completion gets how many it were; fewer mean the end of the file.
 //
 // SPDK: spdk_fsdev_read
-func (d *Desc) Read(ch *iochannel.Channel, unique uint64, obj FileObject, h FileHandle, size uint32, offset uint64, flags uint32, iovs [][]byte,
-	cb SizeCplFunc, ctx any) syscall.Errno {
+func (d *Desc) Read(ch *iochannel.Channel, unique uint64, obj FileObject, h FileHandle, size uint32, offset uint64,
+	flags uint32, iovs [][]byte, cb SizeCplFunc, ctx any) syscall.Errno {
 	io := d.newIO(ch, IORead, unique, cb, ctx)
 	if io == nil {
 		return syscall.ENOBUFS
@@ -233,8 +233,8 @@ func (d *Desc) Read(ch *iochannel.Channel, unique uint64, obj FileObject, h File
 // Write writes size bytes of iovs at offset. The completion gets how many it were.
 //
 // SPDK: spdk_fsdev_write
-func (d *Desc) Write(ch *iochannel.Channel, unique uint64, obj FileObject, h FileHandle, size uint32, offset uint64, flags uint32, iovs [][]byte,
-	cb SizeCplFunc, ctx any) syscall.Errno {
+func (d *Desc) Write(ch *iochannel.Channel, unique uint64, obj FileObject, h FileHandle, size uint32,
+	offset uint64, flags uint32, iovs [][]byte, cb SizeCplFunc, ctx any) syscall.Errno {
 	io := d.newIO(ch, IOWrite, unique, cb, ctx)
 	if io == nil {
 		return syscall.ENOBUFS
@@ -377,8 +377,8 @@ func (d *Desc) Opendir(ch *iochannel.Channel, unique uint64, obj FileObject, fla
 // with the completion; see [IO.Emit] for plus.
 //
 // SPDK: spdk_fsdev_readdir
-func (d *Desc) Readdir(ch *iochannel.Channel, unique uint64, obj FileObject, h FileHandle, offset uint64, plus bool, entry ReaddirEntryFunc,
-	cb StatusCplFunc, ctx any) syscall.Errno {
+func (d *Desc) Readdir(ch *iochannel.Channel, unique uint64, obj FileObject, h FileHandle, offset uint64,
+	plus bool, entry ReaddirEntryFunc, cb StatusCplFunc, ctx any) syscall.Errno {
 	io := d.newIO(ch, IOReaddir, unique, cb, ctx)
 	if io == nil {
 		return syscall.ENOBUFS
@@ -435,8 +435,8 @@ func (d *Desc) Flock(ch *iochannel.Channel, unique uint64, obj FileObject, h Fil
 // applied to mode already.
 //
 // SPDK: spdk_fsdev_create
-func (d *Desc) Create(ch *iochannel.Channel, unique uint64, parent FileObject, name []byte, mode, flags, umask, uid, gid uint32,
-	cb CreateCplFunc, ctx any) syscall.Errno {
+func (d *Desc) Create(ch *iochannel.Channel, unique uint64, parent FileObject, name []byte, mode, flags, umask,
+	uid, gid uint32, cb CreateCplFunc, ctx any) syscall.Errno {
 	io := d.newIO(ch, IOCreate, unique, cb, ctx)
 	if io == nil {
 		return syscall.ENOBUFS
@@ -450,8 +450,8 @@ func (d *Desc) Create(ch *iochannel.Channel, unique uint64, parent FileObject, n
 // Fallocate reserves, zeroes or punches length bytes at offset; mode is FALLOC_FL_*.
 //
 // SPDK: spdk_fsdev_fallocate
-func (d *Desc) Fallocate(ch *iochannel.Channel, unique uint64, obj FileObject, h FileHandle, mode uint32, offset, length uint64,
-	cb StatusCplFunc, ctx any) syscall.Errno {
+func (d *Desc) Fallocate(ch *iochannel.Channel, unique uint64, obj FileObject, h FileHandle, mode uint32, offset,
+	length uint64, cb StatusCplFunc, ctx any) syscall.Errno {
 	io := d.newIO(ch, IOFallocate, unique, cb, ctx)
 	if io == nil {
 		return syscall.ENOBUFS
@@ -465,7 +465,8 @@ func (d *Desc) Fallocate(ch *iochannel.Channel, unique uint64, obj FileObject, h
 // it were.
 //
 // SPDK: spdk_fsdev_copy_file_range
-func (d *Desc) CopyFileRange(ch *iochannel.Channel, unique uint64, in FileObject, hIn FileHandle, offIn uint64, out FileObject, hOut FileHandle, offOut, length uint64, flags uint32,
+func (d *Desc) CopyFileRange(ch *iochannel.Channel, unique uint64, in FileObject, hIn FileHandle, offIn uint64,
+	out FileObject, hOut FileHandle, offOut, length uint64, flags uint32,
 	cb SizeCplFunc, ctx any) syscall.Errno {
 	io := d.newIO(ch, IOCopyFileRange, unique, cb, ctx)
 	if io == nil {

@@ -145,6 +145,8 @@ const (
 )
 
 // NumIOTypes is the number of operations, for tables indexed by [IOType].
+//
+// SPDK: __SPDK_FSDEV_IO_LAST
 const NumIOTypes = int(ioTypeCount)
 
 var ioTypeNames = [NumIOTypes]string{

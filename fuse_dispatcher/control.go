@@ -114,7 +114,8 @@ func removed(op *controlOp) {
 }
 
 // DeleteFunc is called when a dispatcher has been deleted, on the thread that asked.
-// errno is EALREADY if it had been deleted before, else 0.
+// errno is EALREADY if it had been deleted before, ENODEV if the control thread has exited,
+// else 0.
 //
 // SPDK: spdk_fuse_dispatcher_delete_cpl_cb
 type DeleteFunc func(t *reactor.Thread, ctx any, errno syscall.Errno)

@@ -61,7 +61,8 @@ func (r *request) startReaddir(plus bool) {
 var direntPadding [8]byte
 
 // readdirEntry adds an entry to the reply.
-func readdirEntry(ctx any, _ *iochannel.Channel, name []byte, obj fsdev.FileObject, attr *fsdev.Attr, next uint64) bool {
+func readdirEntry(ctx any, _ *iochannel.Channel, name []byte, obj fsdev.FileObject, attr *fsdev.Attr,
+	next uint64) bool {
 	r := ctx.(*request)
 	rd := &r.readdir
 	size := DirentSize(len(name))

@@ -7,8 +7,8 @@
 // what the client sent and where the reply goes, on the thread of one of the dispatcher's
 // channels. Header, arguments and payload may lie in any number of segments, cut anywhere.
 // The memory may belong to a client that goes on changing it: header, arguments and names
-// are copied once, into the request, before they are looked at; READ and WRITE payload is
-// handed on to the module as it is.
+// are copied once, into the request, before they are looked at; the payload of READ, WRITE
+// and SETXATTR is handed on to the module as it is.
 //
 // One table, by opcode, says how large the arguments are, how many names follow, how much
 // room the reply needs and which handler runs. Every request that is accepted completes

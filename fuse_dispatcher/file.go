@@ -46,7 +46,8 @@ func doCreate(r *request) {
 		in.Mode, flags, in.Umask, r.hdr.UID, r.hdr.GID, createDone, r))
 }
 
-func createDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, obj fsdev.FileObject, attr *fsdev.Attr, h fsdev.FileHandle) {
+func createDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, obj fsdev.FileObject, attr *fsdev.Attr,
+	h fsdev.FileHandle) {
 	r := ctx.(*request)
 	if errno != 0 {
 		r.fail(errno)

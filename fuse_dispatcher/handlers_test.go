@@ -74,7 +74,8 @@ var handlerCases = []handlerCase{
 	{op: FUSE_LOOKUP, names: []string{"name"}, room: outHeader + 128,
 		io: fsdev.IO{Type: fsdev.IOLookup, Object: fakeFile, Name: []byte("name")}, reply: Bytes(&wireEntry)},
 	{op: FUSE_GETATTR, args: Bytes(&GetattrIn{GetattrFlags: FUSE_GETATTR_FH, Fh: 42}), room: outHeader + 104,
-		io: fsdev.IO{Type: fsdev.IOGetattr, Object: fakeFile, Handle: 42}, reply: Bytes(&AttrOut{AttrValid: 1, Attr: wireAttr})},
+		io:    fsdev.IO{Type: fsdev.IOGetattr, Object: fakeFile, Handle: 42},
+		reply: Bytes(&AttrOut{AttrValid: 1, Attr: wireAttr})},
 	{op: FUSE_SETATTR, args: Bytes(&SetattrIn{
 		Valid: FATTR_FH | FATTR_MODE | FATTR_SIZE | FATTR_LOCKOWNER, Fh: 42, Size: 1, LockOwner: 2, Atime: 3, Mtime: 4,
 		Ctime: 5, AtimeNsec: 6, MtimeNsec: 7, CtimeNsec: 8, Mode: 9, UID: 10, GID: 11,

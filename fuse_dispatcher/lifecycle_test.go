@@ -206,6 +206,24 @@ func (b *bed) startRemoveFS() *bool {
 	return gone
 }
 
+// A channel that is created without a session holds nothing of the last one.
+func TestChannelCreatedAfterDestroyHoldsNoFsdev(t *testing.T) {
+	b := newBed(t, 2, fusedispatcher.Opts{})
+	b.init(45)
+	b.chans[1].Put()
+	b.PollThreads()
+	b.expect(b.startDestroy(0), 0)
+	if b.chans[1] = b.d.IOChannel(b.Threads[1]); b.chans[1] == nil {
+		t.Fatal("got no channel")
+	}
+	b.removeFS()
+	b.fs = newFakeFS(t, b.t, fsName)
+	b.expect(b.startInit(1), 0)
+	if got := b.probe(); got != 0 {
+		t.Errorf("requests get %v", got)
+	}
+}
+
 // A channel that is created while the fsdev has none for its thread fails.
 func TestChannelIsRefusedWhenTheFsdevHasNone(t *testing.T) {
 	b := newBed(t, 2, fusedispatcher.Opts{})

@@ -119,7 +119,7 @@ func (r *request) start() {
 		return
 	}
 	r.sess = r.c.d.sess.Load()
-	if r.sess == nil || r.c.fsdevCh == nil || r.c.drain != nil {
+	if r.sess == nil || r.c.fsdevCh == nil {
 		r.fail(syscall.ENOTCONN)
 		return
 	}

@@ -45,7 +45,7 @@ func on(t *reactor.Thread, fn func(t *reactor.Thread)) {
 	<-done
 }
 
-type ctx struct{ visits int }
+type ctx struct{ _ int }
 
 func register(tb testing.TB, t *reactor.Thread) *iochannel.Device {
 	tb.Helper()

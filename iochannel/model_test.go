@@ -24,7 +24,6 @@ type simulation struct {
 	step  int
 	devs  []*simDevice
 	iters []*simIter
-	keys  int
 
 	registered, visited, iterated, failed, exited int
 }

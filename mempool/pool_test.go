@@ -7,9 +7,9 @@ import (
 )
 
 type elem struct {
-	id   int
-	next *elem
-	pad  [40]byte
+	id int
+	_  *elem
+	_  [40]byte
 }
 
 func newPool(t testing.TB, n int) *Pool[elem] {

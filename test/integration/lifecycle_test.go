@@ -38,6 +38,14 @@ func load(t *testing.T, tg *target) []*job {
 	}
 }
 
+// reactorCounts is what tests vary that are not part of the matrix.
+func reactorCounts() []int {
+	if testing.Short() {
+		return []int{2}
+	}
+	return []int{1, 2}
+}
+
 // wantAllEnd wants every client to come back, with whatever result, and returns those that do not.
 func wantAllEnd(t *testing.T, jobs []*job) {
 	t.Helper()
@@ -53,7 +61,7 @@ func wantAllEnd(t *testing.T, jobs []*job) {
 // errors, the process ends with success, and nothing stays mounted.
 func TestSigtermUnderLoad(t *testing.T) {
 	needMount(t)
-	for _, reactors := range []int{1, 2} {
+	for _, reactors := range reactorCounts() {
 		t.Run(fmt.Sprintf("reactors=%d", reactors), func(t *testing.T) {
 			tg := startTarget(t, targetOptions{reactors: reactors, cache: "auto"})
 			jobs := load(t, tg)
@@ -288,7 +296,7 @@ func TestIdleCPU(t *testing.T) {
 		span  = 5 * time.Second
 		limit = 0.02 // of one core
 	)
-	for _, reactors := range []int{1, 2} {
+	for _, reactors := range reactorCounts() {
 		t.Run(fmt.Sprintf("reactors=%d", reactors), func(t *testing.T) {
 			tg := startTarget(t, targetOptions{reactors: reactors, cache: "auto"})
 			if err := os.WriteFile(filepath.Join(tg.mount, "f"), []byte("x"), 0o600); err != nil {
