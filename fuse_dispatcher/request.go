@@ -35,6 +35,7 @@ type SubmitCplFunc func(ctx any, errno syscall.Errno, replyLen uint32)
 //
 // SPDK: struct fuse_io
 type request struct {
+	// What every request uses comes first.
 	hdr  InHeader
 	c    *channel
 	ch   *iochannel.Channel
@@ -47,24 +48,23 @@ type request struct {
 	cplCtx   any
 	errno    syscall.Errno
 	replyLen uint32
-
-	name  []byte // into names, or path
-	name2 []byte
-	iovs  [][]byte // payload; into segs unless there are too many
-	seq   uint64   // names the request towards the fsdev
-	index int      // in c.active, -1 if it is not there
-
 	inSubmit bool
-	aborted  bool // by a drain
-
-	forget  forgetState
-	readdir readdirState
+	aborted  bool   // by a drain
+	seq      uint64 // names the request towards the fsdev
+	index    int    // in c.active, -1 if it is not there
 
 	arg   [(maxArg + 7) / 8]uint64   // the argument structure, aligned
 	reply [(maxReply + 7) / 8]uint64 // the reply, aligned
-	names [2 * (maxName + 1)]byte
+
+	iovs  [][]byte // payload; into segs unless there are too many
+	name  []byte   // into names
+	name2 []byte
 	segs  [inlineSegs][]byte
+	names [2 * (maxName + 1)]byte
 	path  []byte // for a symbolic link's target; allocated at first use and kept
+
+	forget  forgetState
+	readdir readdirState
 }
 
 func initRequest(r *request, _ int) { r.index = -1 }

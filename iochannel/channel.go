@@ -112,8 +112,10 @@ func (d *Device) newChannel(t *reactor.Thread, ts *threadState) *Channel {
 	}
 	// The device knows of the channel before create runs, so that an iteration that begins
 	// meanwhile visits it, after create.
-	i, _ := slices.BinarySearchFunc(d.channels, t.ID(), byThread)
-	d.channels = slices.Insert(d.channels, i, ch)
+	list := slices.Clone(*d.channels.Load())
+	i, _ := slices.BinarySearchFunc(list, t.ID(), byThread)
+	list = slices.Insert(list, i, ch)
+	d.channels.Store(&list)
 	d.live++
 	d.mu.Unlock()
 	for d.slot >= len(ts.bySlot) {
@@ -136,11 +138,13 @@ func (ch *Channel) detach() {
 	ch.ts.bySlot[d.slot] = nil
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	i, found := slices.BinarySearchFunc(d.channels, ch.t.ID(), byThread)
-	if !found || d.channels[i] != ch {
+	list := slices.Clone(*d.channels.Load())
+	i, found := slices.BinarySearchFunc(list, ch.t.ID(), byThread)
+	if !found || list[i] != ch {
 		panic(fmt.Sprintf("iochannel: device %q does not know its channel on thread %q", d.name, ch.t.Name()))
 	}
-	d.channels = slices.Delete(d.channels, i, i+1)
+	list = slices.Delete(list, i, i+1)
+	d.channels.Store(&list)
 }
 
 // release lets the device go if this was its last channel.

@@ -39,11 +39,14 @@ type Device struct {
 	// unregistered: no new channels. Set under mu, read without.
 	unregistered atomic.Bool
 
+	// channels are in order of thread id. The slice is replaced under mu, never changed, so
+	// that an iteration finds its way without the lock.
+	channels atomic.Pointer[[]*Channel]
+
 	mu         sync.Mutex
-	channels   []*Channel // in order of thread id
-	live       int        // channels, and those whose destroy is running
-	iterations int        // that are under way
-	pending    bool       // Unregister waits for the iterations
+	live       int  // channels, and those whose destroy is running
+	iterations int  // that are under way
+	pending    bool // Unregister waits for the iterations
 	unreg      unregister
 }
 
@@ -66,6 +69,7 @@ func RegisterDevice[T any](t *reactor.Thread, key any, name string,
 	if name == "" {
 		d.name = fmt.Sprintf("%p", d)
 	}
+	d.channels.Store(&[]*Channel{})
 	d.create = func(ch *Channel) syscall.Errno {
 		c := new(T)
 		ch.ctx = c

@@ -36,6 +36,8 @@ type Iter struct {
 	t       *reactor.Thread // where it is now
 	ch      *Channel        // nil unless a Continue is due
 	tried   uint64          // id of the last thread that was visited or found gone
+	list    *[]*Channel     // where it was found
+	pos     int             // and at which index
 	next    *Iter           // in the origin's list of free ones
 }
 
@@ -72,9 +74,8 @@ func ForEachChannel(t *reactor.Thread, d *Device, fn VisitFunc, ctx any, done Fo
 		return
 	}
 	d.iterations++
-	first := d.channelAfter(0)
 	d.mu.Unlock()
-	it.goTo(first, t)
+	it.goOn(t)
 }
 
 func (ts *threadState) newIter() *Iter {
@@ -86,24 +87,23 @@ func (ts *threadState) newIter() *Iter {
 	return it
 }
 
-// channelAfter returns the channel with the lowest thread id above id. It needs d.mu.
-func (d *Device) channelAfter(id uint64) *Channel {
-	if i, _ := slices.BinarySearchFunc(d.channels, id+1, byThread); i < len(d.channels) {
-		return d.channels[i]
+// nextChannel returns the channel with the lowest thread id above that of the last one tried.
+func (it *Iter) nextChannel() *Channel {
+	list := it.dev.channels.Load()
+	i := it.pos + 1
+	if list != it.list { // it has changed since the last step
+		i, _ = slices.BinarySearchFunc(*list, it.tried+1, byThread)
 	}
-	return nil
+	it.list, it.pos = list, i
+	if i >= len(*list) {
+		return nil
+	}
+	return (*list)[i]
 }
 
 // goOn sends the iteration to the next channel; from is the caller's thread.
 func (it *Iter) goOn(from *reactor.Thread) {
-	it.dev.mu.Lock()
-	ch := it.dev.channelAfter(it.tried)
-	it.dev.mu.Unlock()
-	it.goTo(ch, from)
-}
-
-// goTo sends the iteration to the thread of ch, or home if there is none.
-func (it *Iter) goTo(ch *Channel, from *reactor.Thread) {
+	ch := it.nextChannel()
 	if ch == nil {
 		it.finish(from)
 		return
@@ -114,6 +114,7 @@ func (it *Iter) goTo(ch *Channel, from *reactor.Thread) {
 	}
 	switch ch.t.SendMsgFrom(from, visit, it) { // if 0, it belongs to that thread from now on
 	case syscall.ENOMEM:
+		it.list = nil // the search leads here again
 		from.Defer(goOnLater, it)
 	case syscall.ESRCH: // it was forced to exit
 		it.tried = ch.t.ID()

@@ -89,19 +89,25 @@ func (q *MPSC[T]) Pop(v *T) bool {
 		return false
 	}
 	*v = s.val
-	var zero T
-	s.val = zero // what the value points to must not live until the ring comes round
 	q.next++
 	return true
 }
 
-// Release gives the slots popped so far back to the pushers. Owner only; once per batch.
+// Release gives the slots popped so far back to the pushers. Owner only; once per batch, after
+// the values have been used: it writes to cache lines that the pushers have, and whoever
+// answers a value first does not wait for that.
 //
 // Not in SPDK: spdk_ring_dequeue releases what it copied out.
 func (q *MPSC[T]) Release() {
-	if q.head.Load() != q.next {
-		q.head.Store(q.next)
+	head := q.head.Load()
+	if head == q.next {
+		return
 	}
+	var zero T
+	for ; head != q.next; head++ {
+		q.slots[head&q.mask].val = zero // what it points to must not live until the ring comes round
+	}
+	q.head.Store(head)
 }
 
 // Ready reports whether Pop would find a value. Owner only. Not in SPDK: it counts.

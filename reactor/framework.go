@@ -7,6 +7,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
 // Framework owns reactors and threads. Its methods may be called from any goroutine.
@@ -38,7 +40,7 @@ func NewFramework(o Options) (*Framework, error) {
 	if o.MsgRingSize < 2 || o.MsgRingSize&(o.MsgRingSize-1) != 0 {
 		return nil, fmt.Errorf("reactor: MsgRingSize %d is not a power of two", o.MsgRingSize)
 	}
-	f := &Framework{opts: o, hz: o.Clock.TicksHz(), manual: len(o.Cores) == 0}
+	f := &Framework{opts: o, hz: o.ticksHz(), manual: len(o.Cores) == 0}
 	for _, core := range o.Cores {
 		r, err := newReactor(f, core)
 		if err != nil {
@@ -193,7 +195,12 @@ func (f *Framework) Threads() []*Thread {
 func (f *Framework) Reactors() []*Reactor { return slices.Clone(f.reactors) }
 
 // Ticks returns the time of the framework's clock. SPDK: spdk_get_ticks
-func (f *Framework) Ticks() uint64 { return f.opts.Clock.Ticks() }
+func (f *Framework) Ticks() uint64 {
+	if f.opts.Clock == nil {
+		return sys.Ticks()
+	}
+	return f.opts.Clock.Ticks()
+}
 
 // TicksHz returns the rate of [Framework.Ticks]. SPDK: spdk_get_ticks_hz
 func (f *Framework) TicksHz() uint64 { return f.hz }

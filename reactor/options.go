@@ -63,15 +63,14 @@ func (o *Options) setDefaults() {
 	if o.MsgRingSize == 0 {
 		o.MsgRingSize = 4096
 	}
-	if o.Clock == nil {
-		o.Clock = machineClock{}
-	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
 }
 
-type machineClock struct{}
-
-func (machineClock) Ticks() uint64   { return sys.Ticks() }
-func (machineClock) TicksHz() uint64 { return sys.TicksHz() }
+func (o *Options) ticksHz() uint64 {
+	if o.Clock == nil {
+		return sys.TicksHz()
+	}
+	return o.Clock.TicksHz()
+}

@@ -253,9 +253,6 @@ func (r *Reactor) runControl() {
 // maySleep reports whether everything that the reactor's threads wait for can wake it.
 func (r *Reactor) maySleep() bool {
 	if r.stopped {
-		return false // nobody wakes it any more
-	}
-	if r.stopped {
 		return false // nobody would wake it when its last thread has exited
 	}
 	for _, t := range r.threads {

@@ -54,6 +54,7 @@ type Thread struct {
 	local    mempool.FIFO[message] // from threads of the same reactor, see SendMsgFrom
 	deferred mempool.FIFO[message] // from this thread, see Defer
 
+	batch    [msgBatch]message // being run, see runMessages
 	inPoll   bool
 	active   []*Poller
 	spinners int // active pollers that keep the reactor from sleeping
@@ -304,10 +305,16 @@ func (t *Thread) runMessages() {
 	if t.local.Len() > 0 {
 		return // the shared ring has to wait until the local queue is empty, see SendMsgFrom
 	}
-	var m message
-	for n = min(t.msgs.Count(), msgBatch-n); n > 0 && t.msgs.Pop(&m); n-- {
-		m.fn(t, m.ctx)
+	// All are taken before the first runs, which may send more. Counting them instead would
+	// touch the cache line that senders fight for.
+	batch := t.batch[:0]
+	for n+len(batch) < msgBatch && t.msgs.Pop(&t.batch[len(batch)]) {
+		batch = t.batch[:len(batch)+1]
 	}
+	for i := range batch {
+		batch[i].fn(t, batch[i].ctx)
+	}
+	clear(batch)
 	t.msgs.Release()
 }
 
