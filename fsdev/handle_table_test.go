@@ -117,10 +117,7 @@ func TestHandleTableConcurrently(t *testing.T) {
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	type entry struct {
-		owner  int
-		handle uint64
-	}
+	type entry struct{ owner int }
 	ht := fsdev.NewHandleTable[entry](limit)
 	var wg sync.WaitGroup
 	for w := range workers {

@@ -17,7 +17,7 @@ import (
 
 // Handles of the fake file system. FUSE_ROOT_ID stands for the root towards the client.
 const (
-	fakeRoot   fsdev.FileObject = 5<<32 | 0
+	fakeRoot   fsdev.FileObject = 5 << 32
 	fakeFile   fsdev.FileObject = 7<<32 | 3
 	fakeHandle fsdev.FileHandle = 9<<32 | 4
 )

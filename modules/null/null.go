@@ -119,6 +119,7 @@ func (d *device) Destruct(t *reactor.Thread, done func(t *reactor.Thread, err er
 func (d *device) SubmitRequest(_ *iochannel.Channel, io *fsdev.IO) {
 	if io.Type == fsdev.IOMount {
 		io.OutObject = Root
+		io.Mount.KillPriv = true // there are no bits to clear
 		io.Complete(0)
 		return
 	}

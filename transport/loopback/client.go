@@ -352,23 +352,31 @@ func (c *Client) Statfs(node uint64) (fsdev.Statfs, syscall.Errno) {
 
 // Fsync writes a file out; fh may be 0.
 func (c *Client) Fsync(node, fh uint64, datasync bool) syscall.Errno {
-	return c.Do(func(c *Conn, fn ReplyFunc, ctx any) syscall.Errno {
+	return unneeded(c.Do(func(c *Conn, fn ReplyFunc, ctx any) syscall.Errno {
 		return c.Fsync(node, fh, datasync, fn, ctx)
-	}, nil)
+	}, nil))
 }
 
 // Fsyncdir writes a directory out; fh may be 0.
 func (c *Client) Fsyncdir(node, fh uint64, datasync bool) syscall.Errno {
-	return c.Do(func(c *Conn, fn ReplyFunc, ctx any) syscall.Errno {
+	return unneeded(c.Do(func(c *Conn, fn ReplyFunc, ctx any) syscall.Errno {
 		return c.Fsyncdir(node, fh, datasync, fn, ctx)
-	}, nil)
+	}, nil))
+}
+
+// unneeded takes a refusal as the kernel does: ENOSYS says that there is nothing to sync.
+func unneeded(errno syscall.Errno) syscall.Errno {
+	if errno == syscall.ENOSYS {
+		return 0
+	}
+	return errno
 }
 
 // Flush is what close(2) sends.
 func (c *Client) Flush(node, fh, owner uint64) syscall.Errno {
-	return c.Do(func(c *Conn, fn ReplyFunc, ctx any) syscall.Errno {
+	return unneeded(c.Do(func(c *Conn, fn ReplyFunc, ctx any) syscall.Errno {
 		return c.Flush(node, fh, owner, fn, ctx)
-	}, nil)
+	}, nil))
 }
 
 // Setxattr sets an extended attribute; flags are XATTR_CREATE and XATTR_REPLACE.
