@@ -41,13 +41,13 @@ func TestPoolAgainstModel(t *testing.T) {
 			for step := range steps {
 				c := caches[rng.IntN(2)]
 				// what a get through c can reach: the other cache is out of sight
-				reach := p.Count() + len(c.elems)
+				reach := p.Count() + len(c.free)
 				n := rng.IntN(size + 2)
 				switch rng.IntN(10) {
 				case 0:
 					if e := p.Get(); e != nil {
 						take(step, e)
-					} else if reach > len(c.elems) {
+					} else if reach > len(c.free) {
 						t.Fatalf("seed %d step %d: a pool of %d gave nothing", seed, step, p.Count())
 					}
 				case 1:
@@ -77,7 +77,7 @@ func TestPoolAgainstModel(t *testing.T) {
 					c.PutBulk(give(min(n, len(held))))
 				case 8:
 					dst := make([]*elem, n)
-					if ok := p.GetBulk(dst); ok != (n <= reach-len(c.elems)) {
+					if ok := p.GetBulk(dst); ok != (n <= reach-len(c.free)) {
 						t.Fatalf("seed %d step %d: bulk of %d from a pool: %v", seed, step, n, ok)
 					} else if ok {
 						for _, e := range dst {
@@ -87,11 +87,11 @@ func TestPoolAgainstModel(t *testing.T) {
 				case 9:
 					p.PutBulk(give(min(n, len(held))))
 				}
-				if sum := p.Count() + len(caches[0].elems) + len(caches[1].elems) + len(held); sum != size {
+				if sum := p.Count() + len(caches[0].free) + len(caches[1].free) + len(held); sum != size {
 					t.Fatalf("seed %d step %d: %d of %d elements", seed, step, sum, size)
 				}
-				if len(c.elems) > max(2, cacheSize) {
-					t.Fatalf("seed %d step %d: a cache of %d holds %d", seed, step, cacheSize, len(c.elems))
+				if len(c.free) > max(2, cacheSize) {
+					t.Fatalf("seed %d step %d: a cache of %d holds %d", seed, step, cacheSize, len(c.free))
 				}
 			}
 			p.PutBulk(give(len(held)))

@@ -2,6 +2,7 @@ package mempool
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"sync/atomic"
 
@@ -19,28 +20,28 @@ type Pool[T any] struct {
 	out  []bool // out[i]: element i is with a user; written by whoever moves it
 
 	lock atomic.Uint32
-	free []*T // stack, guarded by lock
+	free []uint32 // stack of indices, guarded by lock
 }
 
 // New returns a pool of count elements. ctor, if not nil, runs once per element.
 //
 // SPDK: spdk_mempool_create, spdk_mempool_create_ctor. Names need not be unique here.
 func New[T any](name string, count int, ctor func(e *T, index int)) (*Pool[T], error) {
-	if count <= 0 {
-		return nil, fmt.Errorf("mempool %q: count %d: a pool needs at least one element", name, count)
+	if count <= 0 || count > math.MaxUint32 {
+		return nil, fmt.Errorf("mempool %q: count %d is not in 1..%d", name, count, uint32(math.MaxUint32))
 	}
 	p := &Pool[T]{
 		name: name,
 		slab: make([]T, count),
 		out:  make([]bool, count),
-		free: make([]*T, count),
+		free: make([]uint32, count),
 	}
 	// The top of the stack is element 0, so that a lightly used pool touches few pages.
 	for i := range p.slab {
 		if ctor != nil {
 			ctor(&p.slab[i], i)
 		}
-		p.free[count-1-i] = &p.slab[i]
+		p.free[count-1-i] = uint32(i)
 	}
 	return p, nil
 }
@@ -74,46 +75,51 @@ func (p *Pool[T]) ForEach(fn func(e *T, index int)) {
 // Get takes one element, nil when there is none. SPDK: spdk_mempool_get
 func (p *Pool[T]) Get() *T {
 	var one [1]*T
-	if p.take(one[:]) == 0 {
-		return nil
-	}
-	p.checkout(one[0])
+	p.GetBulk(one[:])
 	return one[0]
 }
 
 // Put gives one element back. SPDK: spdk_mempool_put
-func (p *Pool[T]) Put(e *T) {
-	p.checkin(e)
-	p.give([]*T{e})
-}
+func (p *Pool[T]) Put(e *T) { p.PutBulk([]*T{e}) }
 
 // GetBulk fills dst with elements, all or nothing. SPDK: spdk_mempool_get_bulk
 func (p *Pool[T]) GetBulk(dst []*T) bool {
-	if !p.takeAll(dst) {
+	p.acquire()
+	defer p.release()
+	if len(dst) > len(p.free) {
 		return false
 	}
-	for _, e := range dst {
-		p.checkout(e)
+	top := len(p.free) - len(dst)
+	for k, i := range p.free[top:] {
+		dst[k] = p.checkout(i)
 	}
+	p.free = p.free[:top]
 	return true
 }
 
 // PutBulk gives the elements of src back. SPDK: spdk_mempool_put_bulk
 func (p *Pool[T]) PutBulk(src []*T) {
+	p.acquire()
+	defer p.release()
 	for _, e := range src {
-		p.checkin(e)
+		p.free = append(p.free, p.checkin(e))
 	}
-	p.give(src)
 }
 
-func (p *Pool[T]) checkout(e *T) { p.out[sys.SlabIndex(p.slab, e)] = true }
+// checkout marks element i as being with a user.
+func (p *Pool[T]) checkout(i uint32) *T {
+	p.out[i] = true
+	return &p.slab[i]
+}
 
-func (p *Pool[T]) checkin(e *T) {
+// checkin undoes checkout.
+func (p *Pool[T]) checkin(e *T) uint32 {
 	i := sys.SlabIndex(p.slab, e)
-	if i < 0 || !p.out[i] {
+	if uint(i) >= uint(len(p.out)) || !p.out[i] {
 		p.badPut(e, i)
 	}
 	p.out[i] = false
+	return uint32(i)
 }
 
 //go:noinline
@@ -125,31 +131,17 @@ func (p *Pool[T]) badPut(e *T, i int) {
 }
 
 // take moves up to len(dst) free elements to dst and returns how many.
-func (p *Pool[T]) take(dst []*T) int {
+func (p *Pool[T]) take(dst []uint32) int {
 	p.acquire()
 	n := min(len(dst), len(p.free))
-	p.pop(dst[:n])
+	top := len(p.free) - n
+	copy(dst, p.free[top:])
+	p.free = p.free[:top]
 	p.release()
 	return n
 }
 
-func (p *Pool[T]) takeAll(dst []*T) bool {
-	p.acquire()
-	defer p.release()
-	if len(dst) > len(p.free) {
-		return false
-	}
-	p.pop(dst)
-	return true
-}
-
-func (p *Pool[T]) pop(dst []*T) {
-	top := len(p.free) - len(dst)
-	copy(dst, p.free[top:])
-	p.free = p.free[:top]
-}
-
-func (p *Pool[T]) give(src []*T) {
+func (p *Pool[T]) give(src []uint32) {
 	p.acquire()
 	p.free = append(p.free, src...)
 	p.release()
