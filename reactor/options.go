@@ -41,7 +41,8 @@ type Options struct {
 	Cores []int
 	// Mode is what reactors do when idle.
 	Mode Mode
-	// HybridSpin is how long an idle reactor spins before it sleeps; 0 means 20 µs.
+	// HybridSpin is how long an idle reactor spins before it sleeps; 0 means 50 µs,
+	// about what it takes to sleep and be woken across CPUs.
 	HybridSpin time.Duration
 	// NoPin leaves reactors as plain goroutines: neither locked to an OS thread nor
 	// pinned. For tests, and for machines with fewer CPUs than reactors.
@@ -58,7 +59,7 @@ type Options struct {
 
 func (o *Options) setDefaults() {
 	if o.HybridSpin == 0 {
-		o.HybridSpin = 20 * time.Microsecond
+		o.HybridSpin = 50 * time.Microsecond
 	}
 	if o.MsgRingSize == 0 {
 		o.MsgRingSize = 4096
