@@ -53,6 +53,7 @@ type Dispatcher struct {
 	openDesc atomic.Pointer[fsdev.Desc]
 
 	control control
+	gone    goneStats
 }
 
 // session is the state between INIT and DESTROY. It does not change once it is published.
@@ -123,6 +124,7 @@ func destroyChannel(_ *iochannel.Channel, c *channel) {
 		c.fsdevCh = nil
 	}
 	c.reqs.Close()
+	c.d.gone.add(&c.stats)
 }
 
 // FsdevName returns the name of the device served.

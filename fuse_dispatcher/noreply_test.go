@@ -41,15 +41,23 @@ func TestStatsCountOpcodes(t *testing.T) {
 	b.do(1, FUSE_STATFS, node, 96)
 	b.do(1, 1<<32-1, node, 96)
 	b.do(1, 7, node, 96)
-	var got fusedispatcher.Stats
-	b.d.Stats(b.t, func(_ *reactor.Thread, ctx any, s *fusedispatcher.Stats) { *ctx.(*fusedispatcher.Stats) = *s }, &got)
-	b.PollThreads()
 	var want fusedispatcher.Stats
 	want.Requests[FUSE_INIT], want.Requests[FUSE_STATFS] = 1, 2
 	want.Requests[0], want.Requests[7] = 1, 1
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	check := func(when string) {
+		t.Helper()
+		var got fusedispatcher.Stats
+		b.d.Stats(b.t, func(_ *reactor.Thread, ctx any, s *fusedispatcher.Stats) { *ctx.(*fusedispatcher.Stats) = *s }, &got)
+		b.PollThreads()
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
 	}
+	check("all channels there")
+	b.chans[1].Put()
+	b.chans[1] = nil
+	b.PollThreads()
+	check("a channel gone")
 }
 
 // A request of less than a header is answered as far as it can be told what it is.

@@ -17,33 +17,18 @@ type mountStats struct {
 	queues   []fusedev.QueueStats // one per reactor
 }
 
-// holdChannels keeps the dispatcher's channels, and with them their counters, until
-// collectStats has read them: the session lets go of its own when it ends.
-func (tg *target) holdChannels(m *mount) {
-	for _, t := range tg.threads {
-		app.Call(t, func(t *reactor.Thread) {
-			if ch := m.disp.IOChannel(t); ch != nil {
-				m.channels = append(m.channels, ch)
-			}
-		})
-	}
-}
-
 // collectStats reads what was done for a mount whose session has ended.
 func (tg *target) collectStats(m *mount) {
-	if tg.cfg.stats {
-		m.stats.queues, _ = m.session.Stats()
-		app.CallAsync(tg.a.Thread(), func(t *reactor.Thread, done func()) {
-			m.disp.Stats(t, func(_ *reactor.Thread, _ any, s *fusedispatcher.Stats) {
-				m.stats.requests = *s
-				done()
-			}, nil)
-		})
+	if !tg.cfg.stats {
+		return
 	}
-	for _, ch := range m.channels {
-		app.Call(ch.Thread(), func(*reactor.Thread) { ch.Put() })
-	}
-	m.channels = nil
+	m.stats.queues, _ = m.session.Stats()
+	app.CallAsync(tg.a.Thread(), func(t *reactor.Thread, done func()) {
+		m.disp.Stats(t, func(_ *reactor.Thread, _ any, s *fusedispatcher.Stats) {
+			m.stats.requests = *s
+			done()
+		}, nil)
+	})
 }
 
 func (tg *target) printStats() {

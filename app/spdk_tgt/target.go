@@ -11,7 +11,6 @@ import (
 
 	"github.com/spdk-go/spdk-go/app"
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
-	"github.com/spdk-go/spdk-go/iochannel"
 	"github.com/spdk-go/spdk-go/modules/memfs"
 	"github.com/spdk-go/spdk-go/modules/null"
 	"github.com/spdk-go/spdk-go/reactor"
@@ -43,10 +42,9 @@ type session interface {
 // mount is one device on one directory.
 type mount struct {
 	mountSpec
-	disp     *fusedispatcher.Dispatcher
-	session  session
-	channels []*iochannel.Channel // held for their counters
-	stats    mountStats
+	disp    *fusedispatcher.Dispatcher
+	session session
+	stats   mountStats
 }
 
 // start runs on the app thread. Mounting waits for the kernel, which waits for reactors, so
@@ -198,7 +196,6 @@ func (tg *target) mount(ctx context.Context, spec mountSpec) error {
 		return err
 	}
 	m.session = s
-	tg.holdChannels(m)
 	tg.mounts = append(tg.mounts, m)
 	return nil
 }
