@@ -61,6 +61,19 @@ func TestTidyRules(t *testing.T) {
 		{"go-cmp in a test", checkImports, "fsdev/a_test.go", `package fsdev; import "github.com/google/go-cmp/cmp"`, ""},
 		{"go-cmp outside tests", checkImports, "fsdev/a.go",
 			`package fsdev; import "github.com/google/go-cmp/cmp"`, "may not"},
+		{"pflag in a program", checkImports, "app/spdk_tgt/a.go", `package main; import "github.com/spf13/pflag"`, ""},
+		{"pflag in a program's test", checkImports, "app/spdk_tgt/a_test.go",
+			`package main; import "github.com/spf13/pflag"`, ""},
+		{"pflag in the framework", checkImports, "app/a.go", `package app; import "github.com/spf13/pflag"`, "may not"},
+		{"pflag in the core", checkImports, "reactor/a.go",
+			`package reactor; import "github.com/spf13/pflag"`, "may not"},
+		{"pflag in a test of the core", checkImports, "reactor/a_test.go",
+			`package reactor; import "github.com/spf13/pflag"`, "may not"},
+		{"pflag in the integration tests", checkImports, "test/integration/a_test.go",
+			`package integration; import "github.com/spf13/pflag"`, "may not"},
+		{"pflag at the root", checkImports, "a.go", `package spdkgo; import "github.com/spf13/pflag"`, "may not"},
+		{"another foreign flag library", checkImports, "app/spdk_tgt/a.go",
+			`package main; import "github.com/spf13/cobra"`, "may not"},
 
 		{"no doc", checkDocs, "modules/memfs/a.go", "package memfs\nfunc New() {}", "no doc comment"},
 		{"no doc on a method", checkDocs, "app/a.go",
@@ -120,6 +133,7 @@ func TestTidyGoModRule(t *testing.T) {
 		{"foreign in a block", "require (\n\tgolang.org/x/sys v0.1.0\n\texample.com/x v1.0.0\n)\n", "go.mod:3: ex"},
 		{"indirect", "require (\n\tgolang.org/x/sys v0.1.0\n\texample.com/x v1.0.0 // indirect\n)\n", ""},
 		{"agreed", "module github.com/spdk-go/spdk-go\n\ngo 1.26\n\nrequire github.com/google/go-cmp v0.7.0\n", ""},
+		{"agreed for programs", "module github.com/spdk-go/spdk-go\n\nrequire github.com/spf13/pflag v1.1.0\n", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

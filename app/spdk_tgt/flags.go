@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/spf13/pflag"
+
 	"github.com/spdk-go/spdk-go/app"
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
 	"github.com/spdk-go/spdk-go/reactor"
@@ -36,133 +38,93 @@ type memfsSpec struct {
 
 type mountSpec struct{ name, dir string }
 
-// What parseArgs returns when there is nothing to run.
-var (
-	errHelp    = errors.New("help wanted")
-	errVersion = errors.New("version wanted")
-)
+// errVersion is what parseArgs returns for --version, as pflag.ErrHelp for --help: there is nothing to run.
+var errVersion = errors.New("version wanted")
 
 const (
 	minWrite     = 4 << 10
 	maxWrite     = 1 << 20 // what the kernel's default limit of 256 pages allows
 	defaultWrite = maxWrite
+
+	helpColumns = 80 // the narrowest terminal that --help should look well on
 )
 
-// flagDef is one flag: how it is spelt, what --help says of it, and what it does.
-type flagDef struct {
-	long, short string
-	arg         string // name of the value, "" for a switch
-	help        string
-	set         func(c *config, value string) error
-}
+// newFlags returns the flags and the configuration that they write to.
+func newFlags() (*pflag.FlagSet, *config) {
+	c := &config{cache: fusedispatcher.CacheAuto, maxWrite: defaultWrite}
+	fs := pflag.NewFlagSet(progName, pflag.ContinueOnError)
+	fs.SortFlags = false      // what everybody needs comes first in --help
+	fs.SetInterspersed(false) // no arguments are taken, so the first one is the mistake to report
 
-var flagDefs = []flagDef{
-	{"cpumask", "m", "MASK", "CPUs to run a reactor on, as a hex mask (0x3) or a list ([0,2-3]).\n" +
-		"Default: the first CPU that the process may use.", setCpumask},
-	{"memfs", "", "NAME[,size=BYTES][,inodes=N]", "Create a memory file system. BYTES takes the suffixes K, M,\n" +
-		"G and T. May be repeated. Default: none; size is half of the machine's memory, and\n" +
-		"inodes one for every 4K of size.", setMemfs},
-	{"null", "", "NAME", "Create a device that does nothing, for benchmarks. May be repeated.\n" +
-		"Default: none.", setNull},
-	{"mount", "", "NAME=DIR", "Mount a device on a directory through /dev/fuse, in place of a dead mount that a\n" +
-		"killed server may have left there. May be repeated. Default: none.", setMount},
-	{"cache", "", "none|auto|always", "What the kernel may cache: nothing (every read and write is a request),\n" +
-		"pages as long as nobody else changed the file, or everything. Default: auto.", setCache},
-	{"mode", "", "poll|hybrid", "What an idle reactor does: spin, or spin for a while and then sleep.\n" +
-		"Default: hybrid.", setMode},
-	{"max-write", "", "BYTES", "Longest write request, a multiple of 4K from 4K to 1M. Default: 1M.", setMaxWrite},
-	{"allow-other", "", "", "Let other users in. Mounts of root let everybody in anyway; for another user\n" +
-		"/etc/fuse.conf must say user_allow_other. Default: off.",
-		func(c *config, _ string) error { c.allowOther = true; return nil }},
-	{"stats", "", "", "Print at exit what the reactors did: requests by opcode, busy and idle time.\n" +
-		"Default: off.",
-		func(c *config, _ string) error { c.stats = true; return nil }},
-	{"version", "v", "", "Print the version and exit.", func(*config, string) error { return errVersion }},
-	{"help", "h", "", "Print this and exit.", func(*config, string) error { return errHelp }},
+	// The setters know no default that pflag could print, and "false" says less than "off".
+	value := func(name, short, byDefault, help string, set func(*config, string) error) {
+		fs.FuncP(name, short, help, func(v string) error { return set(c, v) })
+		fs.Lookup(name).DefValue = byDefault
+	}
+	toggle := func(on *bool, name, help string) {
+		fs.BoolVar(on, name, false, help)
+		fs.Lookup(name).DefValue = "off"
+	}
+	// Asking for help or the version ends the parsing, so that what follows need not be right.
+	ask := func(name, short, help string, answer error) {
+		fs.BoolFuncP(name, short, help, func(string) error { return answer })
+	}
+
+	value("cpumask", "m", "the first CPU that the process may use",
+		"CPUs to run a reactor on, as a hex `MASK` or a list, e.g. 0x3 or [0,2-3]", setCpumask)
+	value("memfs", "", "none",
+		"create a memory file system, as in `NAME[,OPTION=N]`..., e.g. mem0 or mem0,size=4G,inodes=100000. The "+
+			"options are size (bytes, or with a suffix K, M, G or T; else half of the machine's memory) and inodes "+
+			"(else one for every 4K of size). May be repeated", setMemfs)
+	value("null", "", "none",
+		"create the device `NAME`, which does nothing, for benchmarks, e.g. null0. May be repeated", setNull)
+	value("mount", "", "none",
+		"mount a device on a directory through /dev/fuse, as in `NAME=DIR`, e.g. mem0=/mnt/mem. It replaces a dead "+
+			"mount that a killed server may have left there. May be repeated", setMount)
+	value("cache", "", c.cache.String(),
+		"`POLICY` for what the kernel may cache: none makes every read and write a request, auto keeps pages as long "+
+			"as nobody else changed the file, always keeps everything, e.g. none", setCache)
+	value("mode", "", c.mode.String(),
+		"`MODE` of an idle reactor: poll lets it spin, hybrid lets it spin for a while and then sleep, e.g. poll",
+		setMode)
+	value("max-write", "", "1M",
+		"longest write request in `BYTES`, a multiple of 4K from 4K to 1M, e.g. 128K", setMaxWrite)
+	toggle(&c.allowOther, "allow-other",
+		"let other users in. Mounts of root let everybody in anyway; for another user /etc/fuse.conf must say "+
+			"user_allow_other")
+	toggle(&c.stats, "stats",
+		"print at exit what the reactors did: requests by opcode, busy and idle time")
+	ask("version", "v", "print the version and exit", errVersion)
+	ask("help", "h", "print this and exit", pflag.ErrHelp)
+	return fs, c
 }
 
 func usage(w io.Writer) {
-	fmt.Fprintf(w, "Usage: %s [flags]\n\n", progName)
-	fmt.Fprintf(w, "Serve file system devices to the kernel, until SIGINT or SIGTERM.\n\nFlags:\n")
-	for i := range flagDefs {
-		f := &flagDefs[i]
-		fmt.Fprint(w, "  ")
-		if f.short != "" {
-			fmt.Fprintf(w, "-%s, ", f.short)
-		}
-		fmt.Fprintf(w, "--%s", f.long)
-		if f.arg != "" {
-			fmt.Fprintf(w, " %s", f.arg)
-		}
-		fmt.Fprintf(w, "\n        %s\n", strings.ReplaceAll(f.help, "\n", "\n        "))
-	}
-	fmt.Fprintf(w, `
+	fs, _ := newFlags()
+	fmt.Fprintf(w, `Usage: %[1]s [flags]
+
+Serve file system devices to the kernel, until SIGINT or SIGTERM.
+
+Flags:
+%[2]s
 Example: a memory file system of 4 GiB, served by two reactors:
   %[1]s --cpumask 0x3 --memfs mem0,size=4G --mount mem0=/mnt/mem
 
-Exit code: 0 after an orderly end, 1 if something failed, 2 for a wrong flag or value.
-`, progName)
+Exit code: 0 after an orderly end, 1 if something failed, 2 for a wrong flag or
+value.
+`, progName, fs.FlagUsagesWrapped(helpColumns))
 }
 
-// parseArgs reads and checks the command line. Errors are one line, without the program's name.
+// parseArgs reads and checks the command line. Errors come without the program's name.
 func parseArgs(args []string) (*config, error) {
-	c := &config{cache: fusedispatcher.CacheAuto, maxWrite: defaultWrite}
-	for len(args) > 0 {
-		f, value, rest, err := nextFlag(args)
-		if err != nil {
-			return nil, err
-		}
-		args = rest
-		if err := f.set(c, value); err != nil {
-			if errors.Is(err, errHelp) || errors.Is(err, errVersion) {
-				return nil, err
-			}
-			return nil, fmt.Errorf("--%s: %w", f.long, err)
-		}
+	fs, c := newFlags()
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	if fs.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q (see --help)", fs.Arg(0))
 	}
 	return c, c.check()
-}
-
-// nextFlag takes one flag with its value off the front of args. It understands --flag value,
-// --flag=value, -f value and -fvalue.
-func nextFlag(args []string) (f *flagDef, value string, rest []string, err error) {
-	word, rest := args[0], args[1:]
-	hasValue := false
-	switch {
-	case strings.HasPrefix(word, "--") && len(word) > 2:
-		name, v, ok := strings.Cut(word[2:], "=")
-		value, hasValue = v, ok
-		f = findFlag(func(d *flagDef) bool { return d.long == name })
-		word = "--" + name
-	case strings.HasPrefix(word, "-") && !strings.HasPrefix(word, "--") && len(word) > 1:
-		value, hasValue = word[2:], len(word) > 2
-		f = findFlag(func(d *flagDef) bool { return d.short != "" && d.short == word[1:2] })
-		if f != nil {
-			word = word[:2]
-		}
-	default:
-		return nil, "", nil, fmt.Errorf("unexpected argument %q (see --help)", word)
-	}
-	switch {
-	case f == nil:
-		return nil, "", nil, fmt.Errorf("unknown flag %q (see --help)", word)
-	case f.arg == "" && hasValue:
-		return nil, "", nil, fmt.Errorf("%s takes no value, but was given %q", word, value)
-	case f.arg == "" || hasValue:
-		return f, value, rest, nil
-	case len(rest) == 0:
-		return nil, "", nil, fmt.Errorf("%s needs a value: %s %s", word, word, f.arg)
-	}
-	return f, rest[0], rest[1:], nil
-}
-
-func findFlag(match func(d *flagDef) bool) *flagDef {
-	for i := range flagDefs {
-		if match(&flagDefs[i]) {
-			return &flagDefs[i]
-		}
-	}
-	return nil
 }
 
 func setCpumask(c *config, v string) error {

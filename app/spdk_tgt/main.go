@@ -18,6 +18,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"github.com/spdk-go/spdk-go/app"
 	"github.com/spdk-go/spdk-go/reactor"
 )
@@ -33,21 +35,21 @@ const (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// oneLine is err's text, also if that is several errors joined.
+// oneLine is err's text, also if that is several errors joined, or repeats an argument of several lines.
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // run is main with its surroundings passed in.
 func run(args []string, stdout, stderr io.Writer) int {
 	cfg, err := parseArgs(args)
 	switch {
-	case errors.Is(err, errHelp):
+	case errors.Is(err, pflag.ErrHelp):
 		usage(stdout)
 		return exitOK
 	case errors.Is(err, errVersion):
 		fmt.Fprintf(stdout, "%s: %s\n", progName, app.VersionString())
 		return exitOK
 	case err != nil:
-		fmt.Fprintf(stderr, "%s: %v\n", progName, err)
+		fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
 		return exitUsage
 	}
 	tgt := &target{cfg: cfg, stdout: stdout, stderr: stderr}
