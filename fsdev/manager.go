@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spdk-go/spdk-go/iochannel"
@@ -18,7 +19,8 @@ type Opts struct {
 	// IOPoolSize is how many [IO] can be in flight in the framework; 0 means 16384.
 	// SPDK's default is 65535.
 	IOPoolSize int
-	// IOCacheSize is how many free IO a thread keeps for itself; 0 means 256.
+	// IOCacheSize is how many free IO a thread keeps for itself; 0 means 256. A thread whose
+	// cache the pool cannot fill beside the others' gets no channel.
 	IOCacheSize int
 }
 
@@ -36,7 +38,7 @@ var extKey = reactor.NewExtKey()
 // manager is the layer's state of one framework.
 type manager struct {
 	mu     sync.Mutex
-	opts   Opts
+	caches atomic.Int32      // threads that have one
 	pool   *mempool.Pool[IO] // nil before Initialize and after Finish
 	dev    *iochannel.Device // its channels hold each thread's cache of IO
 	fsdevs []*Fsdev
@@ -131,14 +133,22 @@ func (m *manager) begin(t *reactor.Thread, o Opts) error {
 	}
 	dev, err := iochannel.RegisterDevice(t, m, "fsdev_mgr",
 		func(_ *iochannel.Channel, c *cacheChannel) syscall.Errno {
+			// Free IO in the caches of other threads must leave some for this one.
+			if int(m.caches.Add(1)+1)*o.IOCacheSize > o.IOPoolSize {
+				m.caches.Add(-1)
+				return syscall.ENOMEM
+			}
 			c.ios = pool.NewCache(o.IOCacheSize)
 			return 0
 		},
-		func(_ *iochannel.Channel, c *cacheChannel) { c.ios.Close() })
+		func(_ *iochannel.Channel, c *cacheChannel) {
+			c.ios.Close()
+			m.caches.Add(-1)
+		})
 	if err != nil {
 		return err
 	}
-	m.opts, m.pool, m.dev = o, pool, dev
+	m.pool, m.dev = pool, dev
 	return nil
 }
 

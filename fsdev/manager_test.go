@@ -323,3 +323,22 @@ func TestModuleNamesAreUnique(t *testing.T) {
 	}()
 	fsdev.RegisterModule(&testModule{"second"})
 }
+
+// TestCachesLeaveIOForOthers pins that a thread whose cache could starve the others, or be
+// starved by theirs, gets no channel instead of requests that never find an IO.
+func TestCachesLeaveIOForOthers(t *testing.T) {
+	e := newEnvOpts(t, 8, fsdev.Opts{IOPoolSize: 64, IOCacheSize: 8})
+	e.register("fs0")
+	desc := e.open(e.t, "fs0", nil)
+	got := 0
+	for _, th := range e.Threads {
+		if ch := desc.IOChannel(th); ch != nil {
+			got++
+			defer ch.Put()
+		}
+	}
+	if want := 64/8 - 1; got != want {
+		t.Errorf("%d threads have a channel, want %d", got, want)
+	}
+	desc.Close()
+}

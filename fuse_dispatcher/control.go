@@ -153,10 +153,6 @@ func unregisterDevice(op *controlOp) {
 
 func deviceGone(t *reactor.Thread, ctx any) {
 	op := ctx.(*controlOp)
-	if pool := op.d.pool; pool.Count() != pool.Size() {
-		panic(fmt.Sprintf("fuse_dispatcher %q: %d of %d requests are missing at the end",
-			op.d.opts.FsdevName, pool.Size()-pool.Count(), pool.Size()))
-	}
 	op.t.SendMsgRetry(t, reportDeleted, op)
 }
 

@@ -30,8 +30,9 @@ type Opts struct {
 	MaxWrite uint32
 	// Arch is where the client's open flags come from.
 	Arch Arch
-	// MaxRequests is how many requests can be in flight on all channels together; 0
-	// means 4096 (8 MiB).
+	// MaxRequests is how many requests can be in flight on a channel, i.e. a thread; 0 means
+	// 2048 (4 MiB). A transport that lets requests wait for locks needs room for the others
+	// beside them.
 	MaxRequests int
 	// Event, which may be nil, is called with EventCtx.
 	Event    EventFunc
@@ -45,7 +46,6 @@ type Dispatcher struct {
 	opts Opts
 	ctl  *reactor.Thread
 	dev  *iochannel.Device
-	pool *mempool.Pool[request]
 
 	// sess is what requests work on: nil before INIT and after DESTROY.
 	sess atomic.Pointer[session]
@@ -76,6 +76,7 @@ type session struct {
 type channel struct {
 	d       *Dispatcher
 	fsdevCh *iochannel.Channel // nil without a session
+	pool    *mempool.Pool[request]
 	reqs    *mempool.Cache[request]
 	active  []*request // in flight, without INIT and DESTROY
 	drain   *iochannel.Iter
@@ -95,20 +96,25 @@ func Create(t *reactor.Thread, o Opts) (*Dispatcher, error) {
 		o.MaxWrite = 1 << 20
 	}
 	if o.MaxRequests == 0 {
-		o.MaxRequests = 4096
+		o.MaxRequests = 2048
+	}
+	if o.MaxRequests < 0 {
+		return nil, fmt.Errorf("fuse_dispatcher: MaxRequests is %d: %w", o.MaxRequests, syscall.EINVAL)
 	}
 	d := &Dispatcher{opts: o, ctl: t}
 	var err error
-	if d.pool, err = mempool.New[request]("fuse_requests", o.MaxRequests, initRequest); err != nil {
-		return nil, err
-	}
 	d.dev, err = iochannel.RegisterDevice(t, d, "fuse_disp_"+o.FsdevName, d.createChannel, destroyChannel)
 	return d, err
 }
 
 func (d *Dispatcher) createChannel(ch *iochannel.Channel, c *channel) syscall.Errno {
 	c.d = d
-	c.reqs = d.pool.NewCache(min(256, d.opts.MaxRequests/4))
+	// A pool of its own: what one thread keeps in flight or for later is not missing elsewhere.
+	var err error
+	if c.pool, err = mempool.New[request]("fuse_requests", d.opts.MaxRequests, initRequest); err != nil {
+		return syscall.ENOMEM
+	}
+	c.reqs = c.pool.NewCache(d.opts.MaxRequests)
 	if desc := d.openDesc.Load(); desc != nil {
 		if c.fsdevCh = desc.IOChannel(ch.Thread()); c.fsdevCh == nil {
 			c.reqs.Close()
@@ -124,6 +130,10 @@ func destroyChannel(_ *iochannel.Channel, c *channel) {
 		c.fsdevCh = nil
 	}
 	c.reqs.Close()
+	if c.pool.Count() != c.pool.Size() {
+		panic(fmt.Sprintf("fuse_dispatcher %q: %d of %d requests are missing at the end of a channel",
+			c.d.opts.FsdevName, c.pool.Size()-c.pool.Count(), c.pool.Size()))
+	}
 	c.d.gone.add(&c.stats)
 }
 
@@ -131,6 +141,9 @@ func destroyChannel(_ *iochannel.Channel, c *channel) {
 //
 // SPDK: spdk_fuse_dispatcher_get_fsdev_name
 func (d *Dispatcher) FsdevName() string { return d.opts.FsdevName }
+
+// MaxRequests returns how many requests can be in flight on a channel. Not in SPDK.
+func (d *Dispatcher) MaxRequests() int { return d.opts.MaxRequests }
 
 // MaxWrite returns the largest WRITE in bytes that a client is allowed. Not in SPDK.
 func (d *Dispatcher) MaxWrite() uint32 { return d.opts.MaxWrite }

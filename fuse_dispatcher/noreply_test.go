@@ -304,3 +304,16 @@ func TestInterruptLeavesOtherClientsAlone(t *testing.T) {
 	d.Delete(b.t, nil, nil)
 	b.PollThreads()
 }
+
+// TestIdleThreadsKeepNothingFromOthers pins that a thread that has been served once leaves
+// enough for any number of others.
+func TestIdleThreadsKeepNothingFromOthers(t *testing.T) {
+	const threads = 20 // the fsdev layer's small pool of the tests ends at 31
+	b := newBed(t, threads, fusedispatcher.Opts{MaxRequests: 8})
+	b.init(45)
+	for i := range threads {
+		if r := b.do(i, FUSE_STATFS, node, 96); r.errno != 0 {
+			t.Errorf("thread %d: %v", i, r.errno)
+		}
+	}
+}

@@ -31,7 +31,7 @@ const (
 // SPDK: spdk_fuse_dispatcher_submit_cpl_cb
 type SubmitCplFunc func(ctx any, errno syscall.Errno, replyLen uint32)
 
-// request is a FUSE request on its way. It is taken from the dispatcher's pool.
+// request is a FUSE request on its way. It is taken from its channel's pool.
 //
 // SPDK: struct fuse_io
 type request struct {

@@ -7,7 +7,7 @@
 // one [Reactor] per core: a goroutine locked to an OS thread that is pinned to the core. A
 // [Thread] is not an OS thread but a set of messages and pollers that one reactor runs;
 // everything that belongs to a Thread is touched only from there, so that it needs no lock.
-// Without Start a Thread is polled by hand, see reactortest.
+// In a framework without cores a Thread is polled by hand, see reactortest.
 //
 // There is no hidden current thread. Every callback receives the Thread that it runs on,
 // and everything that needs "the caller's thread" takes it as an argument.
@@ -24,7 +24,7 @@
 // [Thread.SendMsg] may be called from any goroutine. Messages are values in a bounded ring;
 // a full ring is refused with ENOMEM, which is the sender's to handle, and a thread that has
 // exited answers ESRCH. Messages of one sender arrive in order. [Thread.SendMsgFrom] is the
-// same for a sender that knows which Thread it runs on and costs no atomic operation when
+// same for a sender that knows which Thread it runs on and writes to no shared memory when
 // both are on one reactor. A function and a pointer travel without an allocation; a closure
 // or a value in an interface would cost one.
 //

@@ -35,8 +35,8 @@ func (t *Thread) Ext(k ExtKey) ThreadExt { return t.exts[k] }
 // SetExt stores a package's state on t. On t only. Not in SPDK.
 func (t *Thread) SetExt(k ExtKey, e ThreadExt) { t.exts[k] = e }
 
-// Ext returns the state of a package on the framework, made by create at the first call.
-// Any goroutine. Not in SPDK.
+// Ext returns the state of a package on the framework, made by create at the first call,
+// which must not use the framework. Any goroutine. Not in SPDK.
 func (f *Framework) Ext(k ExtKey, create func() any) any {
 	f.mu.Lock()
 	defer f.mu.Unlock()

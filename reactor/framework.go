@@ -38,7 +38,10 @@ type Framework struct {
 func NewFramework(o Options) (*Framework, error) {
 	o.setDefaults()
 	if o.MsgRingSize < 2 || o.MsgRingSize&(o.MsgRingSize-1) != 0 {
-		return nil, fmt.Errorf("reactor: MsgRingSize %d is not a power of two", o.MsgRingSize)
+		return nil, fmt.Errorf("reactor: MsgRingSize %d is not a power of two from 2 on: %w", o.MsgRingSize, syscall.EINVAL)
+	}
+	if sorted := slices.Sorted(slices.Values(o.Cores)); len(slices.Compact(sorted)) != len(o.Cores) {
+		return nil, fmt.Errorf("reactor: Cores %v has a CPU twice: %w", o.Cores, syscall.EINVAL)
 	}
 	f := &Framework{opts: o, hz: o.ticksHz(), manual: len(o.Cores) == 0}
 	for _, core := range o.Cores {
@@ -61,16 +64,17 @@ func (f *Framework) Start() error {
 	f.mu.Lock()
 	if f.started || f.stopped || f.manual {
 		f.mu.Unlock()
-		return fmt.Errorf("reactor: framework has no reactors to start or has been started before")
+		return fmt.Errorf("reactor: framework has no reactors to start, or has been started or stopped before: %w",
+			syscall.EINVAL)
 	}
 	f.started = true
+	f.done.Add(len(f.reactors)) // here, for Stop may be waiting as soon as the lock is free
 	f.mu.Unlock()
 	if want := len(f.reactors) + 2; !f.opts.NoPin && runtime.GOMAXPROCS(0) < want {
 		runtime.GOMAXPROCS(want)
 	}
 	ready := make(chan error, len(f.reactors))
 	for _, r := range f.reactors {
-		f.done.Add(1)
 		go func() {
 			defer f.done.Done()
 			r.main(ready)
@@ -84,6 +88,10 @@ func (f *Framework) Start() error {
 	}
 	if failed != nil {
 		f.Stop()
+		for _, t := range f.Threads() { // of a reactor that never ran
+			t.force()
+			f.removeThread(t)
+		}
 	}
 	return failed
 }
@@ -135,7 +143,7 @@ func (f *Framework) CreateThread(name string, mask *Cpuset) (*Thread, error) {
 	if name == "" {
 		name = fmt.Sprintf("thread%d", f.lastID)
 	}
-	t := &Thread{fw: f, name: name, id: f.lastID, cpumask: mask, reactor: r}
+	t := &Thread{fw: f, name: name, id: f.lastID, reactor: r}
 	t.msgs.Init(f.opts.MsgRingSize)
 	f.threads = append(f.threads, t)
 	if r != nil {

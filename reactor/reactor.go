@@ -163,7 +163,9 @@ func (r *Reactor) main(ready chan<- error) {
 func (r *Reactor) pin() error {
 	r.tid = unix.Gettid()
 	name := append([]byte(fmt.Sprintf("reactor_%d", r.core)), 0)
-	if err := unix.Prctl(unix.PR_SET_NAME, sys.Addr(name), 0, 0, 0); err != nil {
+	err := unix.Prctl(unix.PR_SET_NAME, sys.Addr(name), 0, 0, 0)
+	runtime.KeepAlive(name)
+	if err != nil {
 		return fmt.Errorf("reactor %d: naming the thread: %w", r.core, err)
 	}
 	var set unix.CPUSet

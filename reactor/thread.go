@@ -16,6 +16,8 @@ const (
 	msgBatch = 8
 	// exitTimeout is how long an exiting thread may be held. SPDK: SPDK_THREAD_EXIT_TIMEOUT_SEC
 	exitTimeout = 5 * time.Second
+	// forcedRounds is how often the deferred calls of a thread that is forced to exit are run.
+	forcedRounds = 1000
 )
 
 // MsgFunc is the function of a message; t is the thread that the message was sent to.
@@ -45,7 +47,6 @@ type Thread struct {
 	fw      *Framework
 	name    string
 	id      uint64
-	cpumask *Cpuset // nil: any core
 	reactor *Reactor
 	state   atomic.Uint32
 
@@ -106,8 +107,9 @@ func (t *Thread) IsExited() bool { return threadState(t.state.Load()) == threadE
 // SPDK: spdk_thread_get_stats
 func (t *Thread) Stats() (busy, idle uint64) { return t.busyTicks.Load(), t.idleTicks.Load() }
 
-// AssertCurrent panics when the caller is not running on t. It costs a load, so the calls
-// that need it make it always.
+// AssertCurrent panics when t is not in a round, so that the caller cannot be running on it.
+// It costs a load, so the calls that need it make it always; a caller from elsewhere that
+// comes while t happens to be in a round is left to the race detector.
 //
 // Not in SPDK, where spdk_get_thread() == thread is asserted.
 func (t *Thread) AssertCurrent() {
@@ -396,6 +398,10 @@ func (t *Thread) force() {
 		}
 	}
 	t.msgs.Release()
+	// What ran may have put off work that others count on; what puts itself off for ever is given up.
+	for i := 0; i < forcedRounds && t.deferred.Len() > 0; i++ {
+		runQueue(t, &t.deferred, t.deferred.Len())
+	}
 	for _, i := range t.interrupts {
 		_ = i.forget() // EBADF: it was closed already
 	}

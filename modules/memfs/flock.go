@@ -25,6 +25,10 @@ type flockKey struct {
 	id     uint64           // the client's name for the open file
 }
 
+// maxHolders is how many locks of one file can be held at a time, since a request looks at all of
+// them.
+const maxHolders = 4096
+
 // flockRequest is a flock(2) request and what becomes of it: a lock that is held.
 type flockRequest struct {
 	table     *flockTable
@@ -35,6 +39,8 @@ type flockRequest struct {
 	prev *flockRequest // links of table.waiters or table.holders
 	next *flockRequest
 
+	h       *handle       // that will end it, nil if none; counts it in h.locks
+	counted bool          // in h.locks
 	owned   bool          // in key.owner.locks
 	ownPrev *flockRequest // links of that list, guarded by owner.mu
 	ownNext *flockRequest
@@ -84,6 +90,7 @@ type flockTable struct {
 
 	mu      spin
 	holders flockList
+	held    int // how many holders
 	waiters flockList
 }
 
@@ -130,8 +137,10 @@ func (l *lane) flock(desc *fsdev.Desc, n *inode, handle fsdev.FileHandle, id uin
 func (t *flockTable) request(l *lane, r *flockRequest, unlock, nonblocking bool) syscall.Errno {
 	t.mu.lock()
 	defer t.mu.unlock()
-	if h := r.key.handle; h != 0 && l.fs.handles.Get(uint64(h)) == nil {
-		return syscall.EBADF // closed meanwhile: nobody would drop the lock
+	if id := r.key.handle; id != 0 {
+		if r.h = l.fs.handles.Get(uint64(id)); r.h == nil {
+			return syscall.EBADF // closed meanwhile: nobody would drop the lock
+		}
 	}
 	if old := t.holderOf(&r.key); old != nil {
 		if !unlock && old.exclusive == r.exclusive {
@@ -145,6 +154,9 @@ func (t *flockTable) request(l *lane, r *flockRequest, unlock, nonblocking bool)
 	case unlock:
 		return 0
 	case !t.conflicts(r):
+		if t.held >= maxHolders {
+			return syscall.ENOLCK
+		}
 		t.hold(r)
 		return 0
 	case nonblocking:
@@ -175,9 +187,13 @@ func (t *flockTable) conflicts(r *flockRequest) bool {
 	return h != nil && (r.exclusive || h.exclusive)
 }
 
-// own enters r, which has begun to wait or to be a lock, in its client's list if no handle will
-// end it.
+// own enters r, which has begun to wait or to be a lock, in its client's list, or counts it with
+// the handle that will end it.
 func (t *flockTable) own(r *flockRequest) {
+	if r.h != nil && !r.counted {
+		r.counted = true
+		r.h.locks++
+	}
 	if r.key.handle != 0 || r.owned {
 		return
 	}
@@ -192,9 +208,13 @@ func (t *flockTable) own(r *flockRequest) {
 	c.mu.unlock()
 }
 
-// disown takes r, which is gone, from its client's list.
+// disown undoes own for r, which is gone.
 func (t *flockTable) disown(r *flockRequest) {
 	r.state = flockGone
+	if r.counted {
+		r.counted = false
+		r.h.locks--
+	}
 	if !r.owned {
 		return
 	}
@@ -217,12 +237,14 @@ func (t *flockTable) disown(r *flockRequest) {
 func (t *flockTable) hold(r *flockRequest) {
 	r.state = flockGranted
 	t.holders.push(r)
+	t.held++
 	t.own(r)
 }
 
 // endHold ends a lock.
 func (t *flockTable) endHold(r *flockRequest) {
 	t.holders.remove(r)
+	t.held--
 	t.disown(r)
 }
 
@@ -240,7 +262,7 @@ func (t *flockTable) endWait(l *lane, r *flockRequest, errno syscall.Errno) {
 
 // grant gives locks to those that wait, up to the first who has to wait on.
 func (t *flockTable) grant(l *lane) {
-	for r := t.waiters.head; r != nil && !t.conflicts(r); r = t.waiters.head {
+	for r := t.waiters.head; r != nil && !t.conflicts(r) && t.held < maxHolders; r = t.waiters.head {
 		t.endWait(l, r, 0)
 		// A client may ask twice for one open file. The second lock replaces the first,
 		// and cannot conflict with it.
@@ -299,9 +321,11 @@ func (t *flockTable) drop(l *lane, r *flockRequest) {
 }
 
 // dropHandle ends the locks of a handle that is being closed, and the waiting for them.
-func (t *flockTable) dropHandle(l *lane, id fsdev.FileHandle) {
+func (t *flockTable) dropHandle(l *lane, h *handle) {
 	t.mu.lock()
-	t.dropIf(l, func(r *flockRequest) bool { return r.key.handle == id })
+	if h.locks > 0 {
+		t.dropIf(l, func(r *flockRequest) bool { return r.h == h })
+	}
 	t.mu.unlock()
 }
 

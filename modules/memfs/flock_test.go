@@ -200,3 +200,29 @@ func TestFlockAbortFreesTheWay(t *testing.T) {
 		t.Errorf("woke %q, want the reader behind the writer", got)
 	}
 }
+
+// TestLocksOfAFileAreBounded pins that a client cannot make the list of a file's locks longer
+// than a request may look at, and that closing handles does not search it in vain.
+func TestLocksOfAFileAreBounded(t *testing.T) {
+	k := newLocker(t, Opts{})
+	lock := func(want syscall.Errno) fsdev.FileHandle {
+		h, errno := k.fopen(k.desc, k.n, syscall.O_RDWR)
+		k.must(errno)
+		_, errno = k.flock(k.desc, k.n, h, 1, syscall.LOCK_SH, nil)
+		k.want("shared lock", errno, want)
+		return h
+	}
+	var handles []fsdev.FileHandle
+	for range maxHolders {
+		handles = append(handles, lock(0))
+	}
+	handles = append(handles, lock(syscall.ENOLCK))
+	k.must(k.release(k.desc, k.n, handles[0]))
+	handles = append(handles[1:], lock(0))
+	for _, h := range handles {
+		k.must(k.release(k.desc, k.n, h))
+	}
+	if tab := k.n.flocks.Load(); tab.held != 0 || tab.holders.head != nil {
+		t.Errorf("%d locks are left", tab.held)
+	}
+}

@@ -19,6 +19,8 @@ type handle struct {
 	id     fsdev.FileHandle
 	linked bool
 	closed bool
+
+	locks int // flock requests that it will end, guarded by the file's flockTable
 }
 
 // client is what a file system knows about a descriptor: what has to go when it unmounts.
@@ -174,7 +176,7 @@ func (l *lane) closeHandle(id fsdev.FileHandle) bool {
 	}
 	c.mu.unlock()
 	if t := h.node.flocks.Load(); t != nil {
-		t.dropHandle(l, id)
+		t.dropHandle(l, h)
 	}
 	l.put(h.node)
 	return true

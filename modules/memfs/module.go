@@ -26,7 +26,8 @@ type Opts struct {
 	// Handles is how many files and directories can be open at a time, by all clients.
 	// Default: 1 Mi.
 	Handles int
-	// LockWaiters is how many requests can wait for flock(2) locks at a time. Default: 4096.
+	// LockWaiters is how many requests can wait for flock(2) locks at a time, each with an IO of the
+	// framework. Default: 1024.
 	LockWaiters int
 	// RootMode is the permission bits of the root directory. Default: 01777, as in tmpfs.
 	RootMode uint32
@@ -57,7 +58,7 @@ func (o *Opts) setDefaults() error {
 		o.Handles = 1 << 20
 	}
 	if o.LockWaiters == 0 {
-		o.LockWaiters = 4096
+		o.LockWaiters = 1024
 	}
 	if o.RootMode == 0 {
 		o.RootMode = 0o1777

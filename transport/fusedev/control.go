@@ -38,7 +38,7 @@ func (c *control) interruptNext() {
 	for c.next < len(slots) {
 		sl := &slots[c.next]
 		c.next++
-		if sl.busy && sl != c.q.retry {
+		if sl.busy {
 			c.begin(putInterrupt(c.inBuf, sl.unique))
 			return
 		}
@@ -83,6 +83,9 @@ func (c *control) end(errno syscall.Errno) {
 		c.done = nil
 		done(errno)
 		return
+	}
+	if errno == unix.EAGAIN && c.q.slots[c.next-1].busy {
+		c.next-- // the dispatcher could not look after it now
 	}
 	c.interruptNext()
 	c.q.checkDrained()

@@ -365,3 +365,13 @@ func openFiles(t *testing.T) int {
 	}
 	return len(entries)
 }
+
+// TestMountWantsRoomForLockWaits pins that a queue cannot be given more requests to hold than
+// its dispatcher takes.
+func TestMountWantsRoomForLockWaits(t *testing.T) {
+	o := Options{Dispatcher: new(fusedispatcher.Dispatcher), Threads: []*reactor.Thread{{}}, Mountpoint: t.TempDir()}
+	_, err := Mount(context.Background(), o)
+	if !errors.Is(err, unix.EINVAL) || !strings.Contains(err.Error(), "MaxRequests is 0") {
+		t.Errorf("a dispatcher without requests: %v", err)
+	}
+}

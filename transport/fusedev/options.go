@@ -36,6 +36,8 @@ const (
 	smallSize = 8192
 	// lockSize is the size of the buffers of a slot that is only for SETLKW, 88 bytes.
 	lockSize = 256
+	// ownRequests is how many requests a queue makes itself at a time, see control.
+	ownRequests = 1
 	// headerRoom is what a request or reply needs beyond its payload.
 	headerRoom = 4096
 	// maxXattr is XATTR_SIZE_MAX of linux/limits.h: SETXATTR is as long, whatever max_write is.
@@ -137,6 +139,17 @@ func (o *Options) setDefaults() error {
 		inRange("LockWaits", o.LockWaits, 1, maxLockWaits))
 	o.MaxWrite = uint32(roundUp(int(o.MaxWrite), pageSize))
 	return err
+}
+
+// checkRoom sees to it that the dispatcher takes all that a queue can have in flight: else
+// requests that wait for locks could keep out those that unlock.
+func (o *Options) checkRoom() error {
+	have, need := o.Dispatcher.MaxRequests(), o.Slots+o.LockWaits+ownRequests
+	if have < need {
+		return fmt.Errorf("fusedev: the dispatcher's MaxRequests is %d, but %d slots and %d lock waits need %d: %w",
+			have, o.Slots, o.LockWaits, need, unix.EINVAL)
+	}
+	return nil
 }
 
 func inRange(name string, v, low, high int) error {

@@ -402,6 +402,10 @@ func (q *queue) hangup() {
 	// The descriptor stays ready now, and would keep the reactor awake.
 	q.intr.Unregister()
 	q.intr = nil
+	if sl := q.retry; sl != nil { // nobody waits for it any more
+		q.retry = nil
+		q.finish(sl, unix.ENODEV, 0)
+	}
 	q.control.interruptAll()
 	q.checkDrained()
 }

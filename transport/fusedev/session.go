@@ -54,6 +54,9 @@ func Mount(ctx context.Context, o Options) (*Session, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
+	if err := o.checkRoom(); err != nil {
+		return nil, err
+	}
 	return mount(ctx, o, o.Dispatcher, false)
 }
 
