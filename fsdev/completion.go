@@ -74,7 +74,9 @@ func (d *Desc) newIO(ch *iochannel.Channel, typ IOType, unique uint64, cpl, ctx 
 // submit hands io to its module.
 func (io *IO) submit() {
 	st := io.st
-	io.ch.Ref()
+	if st.inFlight++; st.inFlight == 1 {
+		io.ch.Ref() // one for all that are in flight
+	}
 	io.index = len(st.submitted)
 	st.submitted = append(st.submitted, io)
 	io.state = ioSubmitted
@@ -122,7 +124,9 @@ func (io *IO) deliver() {
 	io.state = ioFree
 	io.release()
 	st.ios.Put(io)
-	ch.Put()
+	if st.inFlight--; st.inFlight == 0 {
+		ch.Put()
+	}
 }
 
 // release lets go of what the caller lent, which must not stay reachable from the pool. Most

@@ -75,7 +75,8 @@ type channelState struct {
 	moduleCh  *iochannel.Channel
 	cacheCh   *iochannel.Channel
 	ios       *mempool.Cache[IO]
-	submitted []*IO // in flight
+	submitted []*IO // by the module
+	inFlight  int   // submitted, or in their completion
 	inSubmit  bool
 }
 

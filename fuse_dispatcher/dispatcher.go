@@ -78,10 +78,12 @@ type channel struct {
 	fsdevCh *iochannel.Channel // nil without a session
 	pool    *mempool.Pool[request]
 	reqs    *mempool.Cache[request]
-	active  []*request // in flight, without INIT and DESTROY
+	active  []*request // that work on the session
 	drain   *iochannel.Iter
 	seq     uint64 // of the last request
-	stats   channelStats
+
+	inFlight int // requests, up to the return of their completion
+	stats    channelStats
 }
 
 // Create creates a dispatcher, whose control thread is t.

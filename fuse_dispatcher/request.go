@@ -82,7 +82,9 @@ func (d *Dispatcher) SubmitRequest(ch *iochannel.Channel, in, out [][]byte, cpl 
 	if r == nil {
 		return syscall.ENOBUFS
 	}
-	ch.Ref()
+	if c.inFlight++; c.inFlight == 1 {
+		ch.Ref() // one for all that are in flight
+	}
 	c.seq++
 	r.c, r.ch, r.seq = c, ch, c.seq
 	r.in.set(in)
@@ -303,7 +305,9 @@ func (r *request) finish() {
 	if c.drain != nil && len(c.active) == 0 {
 		c.drained()
 	}
-	ch.Put()
+	if c.inFlight--; c.inFlight == 0 {
+		ch.Put()
+	}
 }
 
 func (c *channel) removeActive(r *request) {

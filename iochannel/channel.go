@@ -164,14 +164,26 @@ func (ch *Channel) release() {
 // SPDK: spdk_put_io_channel
 func (ch *Channel) Put() {
 	ch.t.AssertCurrent()
+	if ch.refs > 1 {
+		ch.refs--
+		return
+	}
+	ch.lastPut()
+}
+
+//go:noinline
+func (ch *Channel) lastPut() {
 	if ch.refs <= 0 {
-		panic(fmt.Sprintf("iochannel: channel of %q on thread %q has %d references at its put",
-			ch.dev.name, ch.t.Name(), ch.refs))
+		ch.badRefs("put")
 	}
-	if ch.refs--; ch.refs == 0 {
-		ch.destroying++
-		ch.t.Defer(destroyChannel, ch)
-	}
+	ch.refs = 0
+	ch.destroying++
+	ch.t.Defer(destroyChannel, ch)
+}
+
+//go:noinline
+func (ch *Channel) badRefs(what string) {
+	panic(fmt.Sprintf("iochannel: %s of the channel of %q on thread %q after its last put", what, ch.dev.name, ch.t.Name()))
 }
 
 func destroyChannel(_ *reactor.Thread, ctx any) {
@@ -191,8 +203,7 @@ func destroyChannel(_ *reactor.Thread, ctx any) {
 func (ch *Channel) Ref() {
 	ch.t.AssertCurrent()
 	if ch.refs <= 0 {
-		panic(fmt.Sprintf("iochannel: channel of %q on thread %q is referenced after its last put",
-			ch.dev.name, ch.t.Name()))
+		ch.badRefs("reference")
 	}
 	ch.refs++
 }

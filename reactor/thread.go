@@ -114,8 +114,13 @@ func (t *Thread) Stats() (busy, idle uint64) { return t.busyTicks.Load(), t.idle
 // Not in SPDK, where spdk_get_thread() == thread is asserted.
 func (t *Thread) AssertCurrent() {
 	if !t.inPoll && !t.fw.manual {
-		panic(fmt.Sprintf("reactor: this call must be made on thread %q", t.name))
+		t.notCurrent()
 	}
+}
+
+//go:noinline
+func (t *Thread) notCurrent() {
+	panic(fmt.Sprintf("reactor: this call must be made on thread %q", t.name))
 }
 
 // SendMsg has fn called with ctx on t, later. Any goroutine may call it. It returns 0,

@@ -50,6 +50,7 @@ var workloadEnv = []string{
 	"LC_ALL=C", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null",
 	"GIT_AUTHOR_NAME=it", "GIT_AUTHOR_EMAIL=it@example.com", "GIT_COMMITTER_NAME=it",
 	"GIT_COMMITTER_EMAIL=it@example.com",
+	"GORACE=atexit_sleep_ms=0", // a second for each helper adds up
 }
 
 // startHelper runs a helper of this test binary as a process of its own.

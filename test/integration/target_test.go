@@ -60,7 +60,7 @@ func startTarget(t testing.TB, o targetOptions) *target {
 	args := []string{"--cpumask", mask, "--memfs", "mem0", "--mount", "mem0=" + tg.mount, "--cache", o.cache,
 		"--mode", "hybrid"}
 	tg.cmd = exec.Command(bin, append(args, o.extra...)...)
-	tg.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1", "GOTRACEBACK=all")
+	tg.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 atexit_sleep_ms=0", "GOTRACEBACK=all")
 	tg.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := tg.cmd.StdoutPipe()
 	if err != nil {
