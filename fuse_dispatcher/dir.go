@@ -54,8 +54,12 @@ func (r *request) startReaddir(plus bool) {
 	data.skip(outHeaderSize)
 	data.left = min(data.left, int(in.Size))
 	r.readdir = readdirState{data: data, plus: plus}
-	r.started(r.sess.desc.Readdir(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh),
-		in.Offset, plus, readdirEntry, readdirDone, r))
+	errno := r.sess.desc.Readdir(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh),
+		in.Offset, plus, readdirEntry, readdirDone, r)
+	if errno != 0 {
+		r.readdir = readdirState{} // it points to the client's memory
+	}
+	r.started(errno)
 }
 
 var direntPadding [8]byte

@@ -296,6 +296,9 @@ func (r *request) finish() {
 	r.out.reset()
 	r.cplCtx, r.sess = nil, nil
 	if r.iovs != nil {
+		if len(r.iovs) > inlineSegs { // they have moved, and left copies behind
+			clear(r.segs[:])
+		}
 		clear(r.iovs)
 		r.iovs = nil
 	}

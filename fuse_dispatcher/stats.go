@@ -12,7 +12,7 @@ import (
 //
 // Not in SPDK.
 type Stats struct {
-	// Requests are counted by opcode; those with an opcode that is unknown are in [0].
+	// Requests are counted by opcode; those with a number beyond the table are in [0].
 	Requests [numOpcodes]uint64
 }
 

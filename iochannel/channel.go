@@ -183,7 +183,8 @@ func (ch *Channel) lastPut() {
 
 //go:noinline
 func (ch *Channel) badRefs(what string) {
-	panic(fmt.Sprintf("iochannel: %s of the channel of %q on thread %q after its last put", what, ch.dev.name, ch.t.Name()))
+	panic(fmt.Sprintf("iochannel: %s of the channel of %q on thread %q after its last put",
+		what, ch.dev.name, ch.t.Name()))
 }
 
 func destroyChannel(_ *reactor.Thread, ctx any) {

@@ -60,7 +60,7 @@ type unregister struct {
 // RegisterDevice makes a device known under key, which may be any comparable value. create
 // fills the context c of a thread's new channel, whose context type is T, on that thread;
 // an errno other than 0 makes the Get fail. destroy undoes it, on the same thread. Either
-// may be nil. A key that is registered already is EEXIST.
+// may be nil. A key that is registered already is EEXIST. t may be any thread of the framework.
 //
 // SPDK: spdk_io_device_register, which ignores a duplicate
 func RegisterDevice[T any](t *reactor.Thread, key any, name string,

@@ -5,6 +5,7 @@ import (
 	"math"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/spdk-go/spdk-go/internal/sys"
 )
@@ -28,7 +29,8 @@ type Pool[T any] struct {
 // SPDK: spdk_mempool_create, spdk_mempool_create_ctor. Names need not be unique here.
 func New[T any](name string, count int, ctor func(e *T, index int)) (*Pool[T], error) {
 	if count <= 0 || count > math.MaxUint32 {
-		return nil, fmt.Errorf("mempool %q: count %d is not in 1..%d", name, count, uint32(math.MaxUint32))
+		return nil, fmt.Errorf("mempool %q: count %d is not in 1..%d: %w",
+			name, count, uint32(math.MaxUint32), syscall.EINVAL)
 	}
 	p := &Pool[T]{
 		name: name,

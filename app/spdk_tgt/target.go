@@ -215,7 +215,17 @@ func (tg *target) unmountAll() {
 	}
 }
 
+// deleteTimeout is how long a dispatcher whose session has ended may take to go.
+const deleteTimeout = 10 * time.Second
+
+// deleteDispatcher gives up on a dispatcher that something still uses, for instance a session
+// whose set-up has failed half-way: nothing can be taken down in order any more then.
 func (tg *target) deleteDispatcher(m *mount) {
+	stuck := time.AfterFunc(deleteTimeout, func() {
+		fmt.Fprintf(tg.stderr, "%s: the dispatcher of %s is still in use; giving up\n", progName, m.name)
+		os.Exit(exitFailed)
+	})
+	defer stuck.Stop()
 	var status syscall.Errno
 	errno := app.CallAsync(tg.a.Thread(), func(t *reactor.Thread, done func()) {
 		m.disp.Delete(t, func(_ *reactor.Thread, _ any, errno syscall.Errno) {
