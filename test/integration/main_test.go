@@ -2,7 +2,6 @@ package integration
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// scratchPrefix begins the name of every directory in which these tests mount.
+// scratchPrefix begins the name of every directory in which these tests mount. The process that did follows.
 const scratchPrefix = "spdkgo-it-"
 
 // helperEnv names the helper that a re-executed test binary runs instead of the tests. Clients of a mount are
@@ -24,8 +23,8 @@ const helperEnv = "SPDKGO_IT_HELPER"
 // helpers are filled by the files that define them.
 var helpers = map[string]func(args []string) error{}
 
-// repoRoot is the repository that is tested; scratch is removed at the end.
-var repoRoot, scratch string
+// repoRoot is the repository that is tested; scratch is removed at the end; tmpfs is a directory on a tmpfs.
+var repoRoot, scratch, tmpfs string
 
 func TestMain(m *testing.M) {
 	if name := os.Getenv(helperEnv); name != "" {
@@ -42,7 +41,7 @@ func runTests(m *testing.M) int {
 	detachDeadMounts()
 	var err error
 	if repoRoot, err = filepath.Abs("../.."); err == nil {
-		scratch, err = os.MkdirTemp("", scratchPrefix)
+		scratch, err = os.MkdirTemp("", fmt.Sprintf("%s%d-", scratchPrefix, os.Getpid()))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -54,6 +53,9 @@ func runTests(m *testing.M) int {
 		}
 		_ = os.RemoveAll(scratch)
 	}()
+	if err := mountTmpfs(); err != nil {
+		tmpfs = "/dev/shm" // the next best: others use it too
+	}
 	return m.Run()
 }
 
@@ -103,12 +105,25 @@ func isMounted(dir string) bool {
 	return false
 }
 
-// detachDeadMounts removes what an earlier run that was killed has left mounted.
+// detachDeadMounts removes what earlier runs that were killed have left mounted.
 func detachDeadMounts() {
 	for _, mnt := range mountpointsBelow("") {
-		var st unix.Stat_t
-		if strings.Contains(mnt, "/"+scratchPrefix) && errors.Is(unix.Stat(mnt, &st), unix.ENOTCONN) {
+		_, rest, ok := strings.Cut(mnt, "/"+scratchPrefix)
+		if !ok {
+			continue
+		}
+		owner, _, _ := strings.Cut(rest, "-")
+		if _, err := os.Stat("/proc/" + owner); os.IsNotExist(err) {
 			_ = unix.Unmount(mnt, unix.MNT_DETACH)
 		}
 	}
+}
+
+// mountTmpfs mounts a tmpfs of our own, which nobody else fills up or counts files on.
+func mountTmpfs() error {
+	tmpfs = filepath.Join(scratch, "tmpfs")
+	if err := os.Mkdir(tmpfs, 0o755); err != nil {
+		return err
+	}
+	return unix.Mount("tmpfs", tmpfs, "tmpfs", 0, "size=4g")
 }

@@ -104,7 +104,7 @@ func TestMatrix(t *testing.T) {
 // tmpfsDir returns a fresh directory on a tmpfs, which stands for what Linux does.
 func tmpfsDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", scratchPrefix)
+	dir, err := os.MkdirTemp(tmpfs, scratchPrefix)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,6 +73,13 @@ func (l *transcript) err(what string, err error) {
 	l.printf("%s: %s", what, errName(err))
 }
 
+// failure writes down a call only if it did not succeed.
+func (l *transcript) failure(what string, err error) {
+	if err != nil {
+		l.err(what, err)
+	}
+}
+
 func errName(err error) string {
 	var errno syscall.Errno
 	switch {
