@@ -2,9 +2,6 @@ package app
 
 import (
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -46,39 +43,20 @@ func AllowedCPUs() (*reactor.Cpuset, error) {
 //
 // SPDK: the check at the end of spdk_app_parse_core_mask
 func CheckCPUs(want, allowed *reactor.Cpuset) error {
-	missing := slices.DeleteFunc(want.CPUs(), allowed.Get)
-	if len(missing) == 0 {
+	missing := *allowed
+	missing.Negate()
+	missing.And(want)
+	if missing.Count() == 0 {
 		return nil
 	}
-	return &cpuError{missing: missing, allowed: allowed.CPUs()}
+	return &cpuError{missing: missing, allowed: *allowed}
 }
 
 // cpuError is EINVAL in words that a command line can show.
-type cpuError struct{ missing, allowed []int }
+type cpuError struct{ missing, allowed reactor.Cpuset }
 
 func (e *cpuError) Error() string {
-	return fmt.Sprintf("CPU %s cannot be used here (only %s)", formatCPUs(e.missing), formatCPUs(e.allowed))
+	return fmt.Sprintf("CPU %s cannot be used here (only %s)", e.missing.List(), e.allowed.List())
 }
 
 func (e *cpuError) Unwrap() error { return syscall.EINVAL }
-
-// formatCPUs writes CPUs as a list of ranges: 0-3,8.
-func formatCPUs(cpus []int) string {
-	var b strings.Builder
-	for i := 0; i < len(cpus); {
-		j := i
-		for j+1 < len(cpus) && cpus[j+1] == cpus[j]+1 {
-			j++
-		}
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(strconv.Itoa(cpus[i]))
-		if j > i {
-			b.WriteByte('-')
-			b.WriteString(strconv.Itoa(cpus[j]))
-		}
-		i = j + 1
-	}
-	return b.String()
-}

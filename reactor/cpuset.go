@@ -2,7 +2,9 @@ package reactor
 
 import (
 	"fmt"
+	"iter"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -10,9 +12,10 @@ import (
 // MaxCPU is the number of CPUs that a [Cpuset] can name. SPDK: SPDK_CPUSET_SIZE
 const MaxCPU = 1024
 
-// Cpuset is a set of CPU numbers. The zero value is empty. It is a value: copy it freely.
+// Cpuset is a set of CPU numbers. The zero value is empty. It is a value: copy it freely,
+// compare it with ==.
 //
-// SPDK: struct spdk_cpuset
+// SPDK: struct spdk_cpuset, spdk_cpuset_copy, spdk_cpuset_free
 type Cpuset struct {
 	words [MaxCPU / 64]uint64
 }
@@ -52,15 +55,81 @@ func (s *Cpuset) Count() int {
 	return n
 }
 
-// CPUs returns the CPUs of the set in increasing order. SPDK: spdk_cpuset_for_each_cpu
-func (s *Cpuset) CPUs() []int {
-	var cpus []int
-	for i, w := range s.words {
-		for ; w != 0; w &= w - 1 {
-			cpus = append(cpus, i*64+bits.TrailingZeros64(w))
+// All iterates over the CPUs of the set in increasing order. A CPU that the loop removes
+// before it is reached may still come.
+//
+// SPDK: spdk_cpuset_for_each_cpu
+func (s *Cpuset) All() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i, w := range s.words {
+			for ; w != 0; w &= w - 1 {
+				if !yield(i*64 + bits.TrailingZeros64(w)) {
+					return
+				}
+			}
 		}
 	}
-	return cpus
+}
+
+// CPUs returns the CPUs of the set in increasing order. SPDK: spdk_cpuset_for_each_cpu
+func (s *Cpuset) CPUs() []int { return slices.Collect(s.All()) }
+
+// Equal reports whether both sets have the same CPUs. SPDK: spdk_cpuset_equal
+func (s *Cpuset) Equal(o *Cpuset) bool { return s.words == o.words }
+
+// And keeps in s what o has too. SPDK: spdk_cpuset_and
+func (s *Cpuset) And(o *Cpuset) {
+	for i := range s.words {
+		s.words[i] &= o.words[i]
+	}
+}
+
+// Or adds to s what o has. SPDK: spdk_cpuset_or
+func (s *Cpuset) Or(o *Cpuset) {
+	for i := range s.words {
+		s.words[i] |= o.words[i]
+	}
+}
+
+// Xor leaves in s what exactly one of both has. SPDK: spdk_cpuset_xor
+func (s *Cpuset) Xor(o *Cpuset) {
+	for i := range s.words {
+		s.words[i] ^= o.words[i]
+	}
+}
+
+// Negate swaps the CPUs that are in s for those, up to [MaxCPU], that are not. SPDK: spdk_cpuset_negate
+func (s *Cpuset) Negate() {
+	for i := range s.words {
+		s.words[i] = ^s.words[i]
+	}
+}
+
+// Zero empties the set. SPDK: spdk_cpuset_zero
+func (s *Cpuset) Zero() { *s = Cpuset{} }
+
+// List returns the set as a list of ranges, "0-3,8", which in brackets is what
+// [ParseCpuset] reads. SPDK: coremask_to_corelist
+func (s *Cpuset) List() string {
+	var b strings.Builder
+	for cpu := range s.All() {
+		if s.Get(cpu - 1) {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.Itoa(cpu))
+		last := cpu
+		for s.Get(last + 1) {
+			last++
+		}
+		if last > cpu {
+			b.WriteByte('-')
+			b.WriteString(strconv.Itoa(last))
+		}
+	}
+	return b.String()
 }
 
 // String returns the set as a hexadecimal mask without "0x". SPDK: spdk_cpuset_fmt
@@ -77,12 +146,16 @@ func (s *Cpuset) String() string {
 	return b.String()
 }
 
-// ParseCpuset reads a hexadecimal mask ("0x3", "3") or a list in brackets ("[0,2-3]").
+// ParseCpuset reads a hexadecimal mask ("0x3", "3", the kernel's "1,00000000") or a list in
+// brackets ("[0,2-3]"). Blanks around it are ignored. A set without CPUs is an error here,
+// which SPDK leaves to its callers, and so is what SPDK overlooks: text behind the closing
+// bracket, and CPUs of a mask from [MaxCPU] on.
 //
-// SPDK: spdk_cpuset_parse. An empty set is an error here as there.
+// SPDK: spdk_cpuset_parse
 func ParseCpuset(text string) (*Cpuset, error) {
 	s := &Cpuset{}
 	var err error
+	text = strings.Trim(text, " \t")
 	if list, ok := strings.CutPrefix(text, "["); ok {
 		err = s.parseList(list)
 	} else {

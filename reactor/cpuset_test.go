@@ -32,6 +32,8 @@ func TestParseCpuset(t *testing.T) {
 		{"[0]", []int{0}, "1"},
 		{"[0,2-3]", []int{0, 2, 3}, "d"},
 		{"[ 0 , 2 - 3 ]", []int{0, 2, 3}, "d"},
+		{" \t[0] \t", []int{0}, "1"},
+		{" 0x1 ", []int{0}, "1"},
 		{"[3,1,3]", []int{1, 3}, "a"},
 		{"[5-5]", []int{5}, "20"},
 		{"[63-64]", []int{63, 64}, "18000000000000000"},
@@ -46,8 +48,8 @@ func TestParseCpuset(t *testing.T) {
 		{text: "-1"},
 		{text: "+1"},
 		{text: "0x+1"},
-		{text: " 1"},
-		{text: "1 "},
+		{text: "1 1"},
+		{text: "1\n"},
 		{text: "0x0x1"},
 		{text: "1_0"},
 		{text: "1" + strings.Repeat("0", 256)},
@@ -72,7 +74,8 @@ func TestParseCpuset(t *testing.T) {
 		{text: "[18446744073709551616]"},
 		{text: "[1 2]"},
 		{text: "[a]"},
-		{text: "[0] "},
+		{text: "[0] 1"},
+		{text: " "},
 	} {
 		s, err := reactor.ParseCpuset(tc.text)
 		if tc.cpus == nil {
@@ -121,6 +124,49 @@ func TestCpusetSetAndGet(t *testing.T) {
 	}
 }
 
+func TestCpusetAlgebra(t *testing.T) {
+	const last = reactor.MaxCPU - 1
+	a, b := reactor.NewCpuset(0, 1, 64, last), reactor.NewCpuset(1, 2, 64, 200)
+	for _, tc := range []struct {
+		name string
+		op   func(s *reactor.Cpuset)
+		list string
+	}{
+		{"And", func(s *reactor.Cpuset) { s.And(b) }, "1,64"},
+		{"Or", func(s *reactor.Cpuset) { s.Or(b) }, "0-2,64,200,1023"},
+		{"Xor", func(s *reactor.Cpuset) { s.Xor(b) }, "0,2,200,1023"},
+		{"And itself", func(s *reactor.Cpuset) { s.And(s) }, "0-1,64,1023"},
+		{"Xor itself", func(s *reactor.Cpuset) { s.Xor(s) }, ""},
+		{"Zero", (*reactor.Cpuset).Zero, ""},
+		{"Negate", (*reactor.Cpuset).Negate, "2-63,65-1022"},
+		{"Negate nothing", func(s *reactor.Cpuset) { s.Zero(); s.Negate() }, "0-1023"},
+	} {
+		s := *a
+		tc.op(&s)
+		if s.List() != tc.list {
+			t.Errorf("%s: %s, want %s", tc.name, s.List(), tc.list)
+		}
+		if s.Equal(a) != (tc.list == a.List()) || !s.Equal(&s) {
+			t.Errorf("%s: Equal is wrong", tc.name)
+		}
+	}
+	if a.List() != "0-1,64,1023" || b.List() != "1-2,64,200" {
+		t.Errorf("the sets became %s and %s", a.List(), b.List())
+	}
+}
+
+func TestCpusetAllStops(t *testing.T) {
+	var seen []int
+	for cpu := range reactor.NewCpuset(1, 63, 64, 500).All() {
+		if seen = append(seen, cpu); cpu == 64 {
+			break
+		}
+	}
+	if diff := cmp.Diff([]int{1, 63, 64}, seen); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestCpusetRoundTrip(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -130,12 +176,14 @@ func TestCpusetRoundTrip(t *testing.T) {
 		for range 1 + rng.IntN(20) {
 			s.Set(rng.IntN(reactor.MaxCPU), true)
 		}
-		back, err := reactor.ParseCpuset(s.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if *back != s {
-			t.Fatalf("%v came back as %v", s.CPUs(), back.CPUs())
+		for _, text := range []string{s.String(), "[" + s.List() + "]"} {
+			back, err := reactor.ParseCpuset(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if *back != s {
+				t.Fatalf("%v came back as %v from %q", s.CPUs(), back.CPUs(), text)
+			}
 		}
 	}
 }
