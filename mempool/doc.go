@@ -1,5 +1,5 @@
 // Package mempool holds the bounded containers of the core: pools of preallocated objects
-// with a cache per thread, and the ring that carries messages between threads.
+// with a cache per thread, rings, and the queue that carries messages between threads.
 //
 // Nothing here blocks and nothing allocates after construction. What is exhausted says so
 // (nil, false, [Full]) and leaves it to the caller to wait or to refuse.
@@ -11,5 +11,6 @@
 //
 // An [MPSC] is a bounded ring of values: any goroutine pushes, one owner pops. It can be
 // closed when empty, after which a push reports [Closed]: that is how a thread exits
-// without losing a message.
+// without losing a message. A [Ring] is for bursts of values and, if it is made for that,
+// any number of goroutines on both sides.
 package mempool

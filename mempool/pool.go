@@ -3,8 +3,6 @@ package mempool
 import (
 	"fmt"
 	"math"
-	"runtime"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/spdk-go/spdk-go/internal/sys"
@@ -20,7 +18,7 @@ type Pool[T any] struct {
 	slab []T
 	out  []bool // out[i]: element i is with a user; written by whoever moves it
 
-	lock atomic.Uint32
+	lock spinLock
 	free []uint32 // stack of indices, guarded by lock
 }
 
@@ -60,8 +58,8 @@ func (p *Pool[T]) Size() int { return len(p.slab) }
 //
 // SPDK: spdk_mempool_count, which adds the caches up.
 func (p *Pool[T]) Count() int {
-	p.acquire()
-	defer p.release()
+	p.lock.acquire()
+	defer p.lock.release()
 	return len(p.free)
 }
 
@@ -86,8 +84,8 @@ func (p *Pool[T]) Put(e *T) { p.PutBulk([]*T{e}) }
 
 // GetBulk fills dst with elements, all or nothing. SPDK: spdk_mempool_get_bulk
 func (p *Pool[T]) GetBulk(dst []*T) bool {
-	p.acquire()
-	defer p.release()
+	p.lock.acquire()
+	defer p.lock.release()
 	if len(dst) > len(p.free) {
 		return false
 	}
@@ -101,8 +99,8 @@ func (p *Pool[T]) GetBulk(dst []*T) bool {
 
 // PutBulk gives the elements of src back. SPDK: spdk_mempool_put_bulk
 func (p *Pool[T]) PutBulk(src []*T) {
-	p.acquire()
-	defer p.release()
+	p.lock.acquire()
+	defer p.lock.release()
 	for _, e := range src {
 		p.free = append(p.free, p.checkin(e))
 	}
@@ -134,29 +132,17 @@ func (p *Pool[T]) badPut(e *T, i int) {
 
 // take moves up to len(dst) free elements to dst and returns how many.
 func (p *Pool[T]) take(dst []uint32) int {
-	p.acquire()
+	p.lock.acquire()
 	n := min(len(dst), len(p.free))
 	top := len(p.free) - n
 	copy(dst, p.free[top:])
 	p.free = p.free[:top]
-	p.release()
+	p.lock.release()
 	return n
 }
 
 func (p *Pool[T]) give(src []uint32) {
-	p.acquire()
+	p.lock.acquire()
 	p.free = append(p.free, src...)
-	p.release()
+	p.lock.release()
 }
-
-// The critical sections are a copy of a few hundred words, so a spin lock is right even
-// between reactors, which must not park.
-func (p *Pool[T]) acquire() {
-	for i := 0; !p.lock.CompareAndSwap(0, 1); i++ {
-		if i > 1000 {
-			runtime.Gosched()
-		}
-	}
-}
-
-func (p *Pool[T]) release() { p.lock.Store(0) }

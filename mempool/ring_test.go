@@ -1,143 +1,194 @@
 package mempool
 
 import (
+	"errors"
+	"math/rand/v2"
 	"runtime"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 )
 
-func TestMPSCIsBoundedAndFIFO(t *testing.T) {
-	var q MPSC[int]
-	q.Init(4)
-	for i := range 4 {
-		if r := q.Push(i); r != Pushed {
-			t.Fatalf("push %d: %v", i, r)
+var ringTypes = map[string]RingType{"SPSC": RingSPSC, "MPSC": RingMPSC, "MPMC": RingMPMC}
+
+func newRing[T any](tb testing.TB, typ RingType, count int) *Ring[T] {
+	tb.Helper()
+	r, err := NewRing[T](typ, count)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+func TestNewRingRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		typ   RingType
+		count int
+	}{{0, 4}, {RingMPMC + 1, 4}, {RingSPSC, 0}, {RingMPMC, -1}} {
+		if r, err := NewRing[int](tc.typ, tc.count); r != nil || !errors.Is(err, syscall.EINVAL) {
+			t.Errorf("type %d, count %d: %v, %v", tc.typ, tc.count, r, err)
 		}
-	}
-	if r := q.Push(4); r != Full {
-		t.Errorf("push into a full ring: %v", r)
-	}
-	for want := range 4 {
-		var got int
-		if !q.Pop(&got) || got != want {
-			t.Fatalf("pop %d: got %d", want, got)
-		}
-	}
-	if r := q.Push(5); r != Full {
-		t.Errorf("slots were reusable before Release: %v", r)
-	}
-	q.Release()
-	if r := q.Push(5); r != Pushed || !q.Ready() || q.Empty() {
-		t.Errorf("after Release: push %v, ready %v, empty %v", r, q.Ready(), q.Empty())
 	}
 }
 
-func TestMPSCClosesOnlyWhenEmpty(t *testing.T) {
-	var q MPSC[int]
-	q.Init(4)
-	q.Push(1)
-	if q.Close() {
-		t.Error("a ring with a value in it closed")
+// TestRingAgainstModel enqueues and dequeues bursts of any size, at every fill level and
+// every place of the wrap, and compares with a slice.
+func TestRingAgainstModel(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	steps := 50_000
+	if testing.Short() {
+		steps = 5000
 	}
-	var v int
-	q.Pop(&v)
-	q.Release()
-	if !q.Close() {
-		t.Error("an empty ring did not close")
-	}
-	if r := q.Push(2); r != Closed {
-		t.Errorf("push into a closed ring: %v", r)
-	}
-	if !q.Empty() || q.Count() != 0 {
-		t.Errorf("closed ring: empty %v, count %d", q.Empty(), q.Count())
-	}
-}
-
-// TestMPSCKeepsOrderPerPusher floods a small ring from several goroutines: nothing lost,
-// nothing twice, each pusher's values in order.
-func TestMPSCKeepsOrderPerPusher(t *testing.T) {
-	const pushers, each = 8, 20000
-	type msg struct{ from, n int }
-	var q MPSC[msg]
-	q.Init(64)
-	var wg sync.WaitGroup
-	for p := range pushers {
-		wg.Go(func() {
-			for i := range each {
-				for q.Push(msg{p, i}) != Pushed {
-					runtime.Gosched()
+	for name, typ := range ringTypes {
+		for _, size := range []int{1, 2, 3, 7, 64, 100} {
+			r := newRing[*int](t, typ, size)
+			var model []*int
+			for step := range steps {
+				burst := make([]*int, rng.IntN(size+2))
+				if rng.IntN(2) == 0 {
+					for i := range burst {
+						burst[i] = new(int)
+					}
+					ok := r.Enqueue(burst)
+					if ok != (len(model)+len(burst) <= size) {
+						t.Fatalf("seed %d %s/%d step %d: enqueue of %d onto %d says %v",
+							seed, name, size, step, len(burst), len(model), ok)
+					}
+					if ok {
+						model = append(model, burst...)
+					}
+				} else {
+					n := r.Dequeue(burst)
+					if n != min(len(burst), len(model)) {
+						t.Fatalf("seed %d %s/%d step %d: dequeue of %d from %d gives %d",
+							seed, name, size, step, len(burst), len(model), n)
+					}
+					for i, v := range burst[:n] {
+						if v != model[i] {
+							t.Fatalf("seed %d %s/%d step %d: wrong value", seed, name, size, step)
+						}
+					}
+					model = model[n:]
 				}
+				if r.Count() != len(model) || r.Size() != size {
+					t.Fatalf("seed %d %s/%d step %d: count %d, want %d", seed, name, size, step, r.Count(), len(model))
+				}
+			}
+			r.Dequeue(make([]*int, size))
+			for _, v := range r.slots {
+				if v != nil {
+					t.Fatalf("%s/%d: the ring holds on to what was dequeued", name, size)
+				}
+			}
+		}
+	}
+}
+
+// TestRingSharedByGoroutines: nothing is lost, nothing comes twice, the values of one
+// producer stay in order (as far as one consumer can see), a burst stays together.
+func TestRingSharedByGoroutines(t *testing.T) {
+	bursts := 20_000
+	if testing.Short() {
+		bursts = 2000
+	}
+	type value struct{ from, n int }
+	for name, typ := range ringTypes {
+		producers, consumers := 4, 3
+		switch typ {
+		case RingSPSC:
+			producers, consumers = 1, 1
+		case RingMPSC:
+			consumers = 1
+		}
+		t.Run(name, func(t *testing.T) {
+			const burst = 3
+			r := newRing[value](t, typ, 10)
+			var wg sync.WaitGroup
+			for p := range producers {
+				wg.Go(func() {
+					var b [burst]value
+					for n := 0; n < bursts*burst; n += burst {
+						for i := range b {
+							b[i] = value{p, n + i}
+						}
+						for !r.Enqueue(b[:]) {
+							runtime.Gosched()
+						}
+					}
+				})
+			}
+			seen := make([][]bool, producers)
+			for p := range seen {
+				seen[p] = make([]bool, bursts*burst)
+			}
+			var mu sync.Mutex // guards left and seen
+			left := producers * bursts * burst
+			for range consumers {
+				wg.Go(func() {
+					last := make([]int, producers)
+					var b [5]value
+					for {
+						n := r.Dequeue(b[:])
+						mu.Lock()
+						for i, v := range b[:n] {
+							if seen[v.from][v.n] {
+								t.Errorf("producer %d: value %d came twice", v.from, v.n)
+							}
+							if v.n < last[v.from] {
+								t.Errorf("producer %d: %d after %d", v.from, v.n, last[v.from])
+							}
+							if i > 0 && v.n%burst != 0 && b[i-1] != (value{v.from, v.n - 1}) {
+								t.Errorf("producer %d: %d came apart from its burst", v.from, v.n)
+							}
+							last[v.from] = v.n
+							seen[v.from][v.n] = true
+						}
+						left -= n
+						done := left == 0
+						mu.Unlock()
+						if done {
+							return
+						}
+						if n == 0 {
+							runtime.Gosched()
+						}
+					}
+				})
+			}
+			wg.Wait()
+			if r.Count() != 0 {
+				t.Errorf("%d values are left", r.Count())
 			}
 		})
 	}
-	var next [pushers]int
-	for got := 0; got < pushers*each; {
-		var m msg
-		if !q.Pop(&m) {
-			q.Release()
-			runtime.Gosched()
-			continue
-		}
-		if m.n != next[m.from] {
-			t.Fatalf("pusher %d: got %d, want %d", m.from, m.n, next[m.from])
-		}
-		next[m.from]++
-		got++
-	}
-	wg.Wait()
 }
 
-func TestFIFOKeepsOrderAcrossGrowth(t *testing.T) {
-	var f FIFO[int]
-	next, want := 0, 0
-	for round := range 50 {
-		for range round {
-			f.Push(next)
-			next++
+func TestRingAllocatesNothing(t *testing.T) {
+	b := make([]*int, 32)
+	for name, typ := range ringTypes {
+		r := newRing[*int](t, typ, 50)
+		if n := testing.AllocsPerRun(100, func() { r.Enqueue(b); r.Dequeue(b) }); n != 0 {
+			t.Errorf("%s allocates %v objects", name, n)
 		}
-		for range round / 2 {
-			if got := f.Pop(); got != want {
-				t.Fatalf("got %d, want %d", got, want)
-			}
-			want++
-		}
-	}
-	for f.Len() > 0 {
-		if got := f.Pop(); got != want {
-			t.Fatalf("got %d, want %d", got, want)
-		}
-		want++
-	}
-	if want != next {
-		t.Errorf("%d of %d values came out", want, next)
 	}
 }
 
-// message has the shape of the reactor's. An array of three words would be copied through
-// memory in overlapping halves, which costs four times the queue.
-type message struct {
-	fn  func(any)
-	ctx any
-}
-
-func BenchmarkMPSCPushPop(b *testing.B) {
-	q := new(MPSC[message])
-	q.Init(64)
-	v := message{func(any) {}, q}
-	b.ReportAllocs()
-	for b.Loop() {
-		q.Push(v)
-		q.Pop(&v)
-		q.Release()
-	}
-}
-
-func BenchmarkFIFO(b *testing.B) {
-	q := new(FIFO[message])
-	v := message{func(any) {}, q}
-	b.ReportAllocs()
-	for b.Loop() {
-		q.Push(v)
-		v = q.Pop()
+func BenchmarkRing(b *testing.B) {
+	for _, burst := range []int{1, 32} {
+		for _, name := range []string{"SPSC", "MPSC", "MPMC"} {
+			b.Run(map[int]string{1: "1", 32: "32"}[burst]+"/"+name, func(b *testing.B) {
+				r := newRing[*int](b, ringTypes[name], 1000)
+				vals := make([]*int, burst)
+				b.ReportAllocs()
+				for b.Loop() {
+					r.Enqueue(vals)
+					r.Dequeue(vals)
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(burst), "ns/elem")
+			})
+		}
 	}
 }
