@@ -291,7 +291,7 @@ func TestOperationsDoNotAllocate(t *testing.T) {
 				if held != nil {
 					held.Complete(0)
 				}
-				o.t.Poll(0)
+				o.t.Poll(0, 0)
 			})
 			if n != 0 {
 				t.Errorf("%v (inline %v): %v allocations", op.io.Type, inline, n)
@@ -307,6 +307,6 @@ func BenchmarkGetattrInline(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		o.desc.Getattr(o.ch, 1, 1, 0, cb, nil)
-		o.t.Poll(0)
+		o.t.Poll(0, 0)
 	}
 }

@@ -77,7 +77,7 @@ func (a *allocFree) roundTrip(in, out [][]byte) {
 		io.Complete(0)
 	}
 	for a.done == 0 {
-		a.b.t.Poll(0)
+		a.b.t.Poll(0, 0)
 	}
-	a.b.t.Poll(0)
+	a.b.t.Poll(0, 0)
 }

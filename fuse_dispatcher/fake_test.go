@@ -263,7 +263,7 @@ type bed struct {
 func (b *bed) Poll(t *reactor.Thread) bool {
 	b.cur = t
 	defer func() { b.cur = nil }()
-	return t.Poll(0)
+	return t.Poll(0, 0)
 }
 
 // PollOnce gives every thread one round.

@@ -24,6 +24,7 @@ type Channel struct {
 // threadState is a thread's channels.
 type threadState struct {
 	bySlot      []*Channel
+	channels    int // in bySlot
 	visits      int // whose Continue is due here
 	iterations  int // that this thread waits for
 	unregisters int // that this thread waits for
@@ -37,6 +38,11 @@ func stateOf(t *reactor.Thread) *threadState {
 	ts := &threadState{}
 	t.SetExt(extKey, ts)
 	return ts
+}
+
+// IsHolding implements [reactor.ThreadExt].
+func (ts *threadState) IsHolding() bool {
+	return ts.channels+ts.visits+ts.iterations+ts.unregisters > 0
 }
 
 // Holding implements [reactor.ThreadExt].
@@ -122,6 +128,7 @@ func (d *Device) newChannel(t *reactor.Thread, ts *threadState) *Channel {
 		ts.bySlot = append(ts.bySlot, nil)
 	}
 	ts.bySlot[d.slot] = ch
+	ts.channels++
 	if errno := d.create(ch); errno != 0 {
 		ch.detach()
 		ch.release()
@@ -136,6 +143,7 @@ func byThread(ch *Channel, id uint64) int { return cmp.Compare(ch.t.ID(), id) }
 func (ch *Channel) detach() {
 	d := ch.dev
 	ch.ts.bySlot[d.slot] = nil
+	ch.ts.channels--
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	list := slices.Clone(*d.channels.Load())

@@ -185,14 +185,14 @@ func TestNestedChannel(t *testing.T) {
 	if iochannel.Ctx[nested](iochannel.Ctx[nested](ch).child).child == nil {
 		t.Fatal("the channels are not nested three deep")
 	}
-	th.Poll(0)
+	th.Poll(0, 0)
 	ch.Put()
 	th.Exit()
 	for _, want := range []string{"dev1", "dev2", "dev3"} {
 		if th.IsExited() {
 			t.Error("exited with channels")
 		}
-		th.Poll(0)
+		th.Poll(0, 0)
 		if diff := cmp.Diff([]string{want}, destroyed); diff != "" {
 			t.Error(diff)
 		}

@@ -146,7 +146,7 @@ func TestDeviceUnregisterAndThreadExitRace(t *testing.T) {
 	d := newDevice(t, t0, nil)
 	ch0, ch1 := d.Get(t0), d.Get(t1)
 	t0.Exit()
-	t0.Poll(0)
+	t0.Poll(0, 0)
 	ch0.Put()
 	d.unregister(t, t0)
 	h.PollThread(0)
@@ -154,7 +154,7 @@ func TestDeviceUnregisterAndThreadExitRace(t *testing.T) {
 		t.Error("a thread exited with an unregister under way")
 	}
 	t1.Exit()
-	t1.Poll(0)
+	t1.Poll(0, 0)
 	if t1.IsExited() {
 		t.Error("a thread exited with a channel")
 	}

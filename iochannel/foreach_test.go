@@ -202,7 +202,7 @@ func TestForEachChannelAndThreadExitRace(t *testing.T) {
 	ch1, ch2 := d.Get(h.Threads[1]), d.Get(h.Threads[2])
 	v := forEach(h.Threads[0], d)
 	h.Threads[0].Exit()
-	h.Threads[0].Poll(0)
+	h.Threads[0].Poll(0, 0)
 	if h.Threads[0].IsExited() {
 		t.Error("exited with an iteration under way")
 	}

@@ -254,7 +254,7 @@ func (s *simulation) random() {
 	d, ok := pick(s, s.devs, func(*simDevice) bool { return true })
 	switch op := s.rng.IntN(100); {
 	case op < 40:
-		t.Poll(0)
+		t.Poll(0, 0)
 	case op < 43 || !ok:
 		s.register()
 	case op < 60:

@@ -22,6 +22,9 @@ func (f *FIFO[T]) Push(v T) {
 	f.tail++
 }
 
+// At returns the value that Pop would return after i others. Not in SPDK.
+func (f *FIFO[T]) At(i int) T { return f.buf[(f.head+uint(i))&uint(len(f.buf)-1)] }
+
 // Pop takes the oldest value; the queue must not be empty. Not in SPDK.
 func (f *FIFO[T]) Pop() T {
 	p := &f.buf[f.head&uint(len(f.buf)-1)]

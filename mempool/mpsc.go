@@ -113,6 +113,17 @@ func (q *MPSC[T]) Release() {
 // Ready reports whether Pop would find a value. Owner only. Not in SPDK: it counts.
 func (q *MPSC[T]) Ready() bool { return q.slots[q.next&q.mask].seq.Load() == q.next+1 }
 
+// At returns the value that Pop would return after i others, and whether it is there yet. Owner
+// only. Not in SPDK.
+func (q *MPSC[T]) At(i int) (v T, ok bool) {
+	pos := q.next + uint64(i)
+	s := &q.slots[pos&q.mask]
+	if s.seq.Load() != pos+1 {
+		return v, false
+	}
+	return s.val, true
+}
+
 // Empty reports whether every push that began has been popped. Owner only.
 //
 // SPDK: spdk_ring_count == 0

@@ -26,12 +26,12 @@ func TestHotPathsAllocateNothing(t *testing.T) {
 		from.RegisterPoller("", countBusy, c, time.Microsecond)
 	}
 	for name, fn := range map[string]func(){
-		"SendMsg":          func() { to.SendMsg(count, c); to.Poll(0) },
-		"SendMsgFrom":      func() { to.SendMsgFrom(from, count, c); to.Poll(0) },
-		"Defer":            func() { to.Defer(count, c); to.Poll(0) },
-		"SendMsgRetry":     func() { to.SendMsgRetry(from, count, c); to.Poll(0) },
-		"idle round":       func() { to.Poll(0) },
-		"round of pollers": func() { h.Advance(time.Millisecond); from.Poll(0) },
+		"SendMsg":          func() { to.SendMsg(count, c); to.Poll(0, 0) },
+		"SendMsgFrom":      func() { to.SendMsgFrom(from, count, c); to.Poll(0, 0) },
+		"Defer":            func() { to.Defer(count, c); to.Poll(0, 0) },
+		"SendMsgRetry":     func() { to.SendMsgRetry(from, count, c); to.Poll(0, 0) },
+		"idle round":       func() { to.Poll(0, 0) },
+		"round of pollers": func() { h.Advance(time.Millisecond); from.Poll(0, 0) },
 	} {
 		fn()
 		c.n = 0

@@ -74,8 +74,10 @@ func (s *Cpuset) All() iter.Seq[int] {
 // CPUs returns the CPUs of the set in increasing order. SPDK: spdk_cpuset_for_each_cpu
 func (s *Cpuset) CPUs() []int { return slices.Collect(s.All()) }
 
-// Equal reports whether both sets have the same CPUs. SPDK: spdk_cpuset_equal
-func (s *Cpuset) Equal(o *Cpuset) bool { return s.words == o.words }
+// Equal reports whether both sets have the same CPUs; a nil set equals only another.
+//
+// SPDK: spdk_cpuset_equal
+func (s *Cpuset) Equal(o *Cpuset) bool { return s == o || s != nil && o != nil && s.words == o.words }
 
 // And keeps in s what o has too. SPDK: spdk_cpuset_and
 func (s *Cpuset) And(o *Cpuset) {

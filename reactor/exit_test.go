@@ -18,6 +18,7 @@ import (
 // extension is state of another package that holds a thread as long as it says something.
 type extension struct{ held string }
 
+func (e *extension) IsHolding() bool { return e.held != "" }
 func (e *extension) Holding() string { return e.held }
 
 var extKey = reactor.NewExtKey()
@@ -44,11 +45,11 @@ var holds = []struct {
 	{"paused poller", "poller held", func(t *testing.T, th *reactor.Thread) func() {
 		p := th.RegisterPoller("held", idle, nil, 0)
 		p.Pause()
-		th.Poll(0)
+		th.Poll(0, 0)
 		return p.Unregister
 	}},
 	{"interrupt", "interrupt held", func(t *testing.T, th *reactor.Thread) func() {
-		i, err := th.RegisterInterrupt("held", 0, 0, nil, nil)
+		i, err := th.RegisterInterrupt("held", eventfd(t), 0, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,6 +59,20 @@ var holds = []struct {
 		e := &extension{"a channel"}
 		th.SetExt(extKey, e)
 		return func() { e.held = "" }
+	}},
+	{"wait for room", "a wait for room on thread full", func(t *testing.T, th *reactor.Thread) func() {
+		full, err := th.Framework().CreateThread("full", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for full.SendMsg(nothing, nil) == 0 {
+		}
+		full.WaitForRoom(th, &reactor.RoomWait{}, nothing, nil)
+		return func() {
+			full.Exit()
+			for full.Poll(0, 0) {
+			}
+		}
 	}},
 	{"message", "1 messages", func(t *testing.T, th *reactor.Thread) func() {
 		stop := false
@@ -124,7 +139,7 @@ func TestExitWaitsForWhatHoldsTheThread(t *testing.T) {
 			th.Exit()
 			th.Exit() // harmless
 			for range 5 {
-				th.Poll(0)
+				th.Poll(0, 0)
 				if th.IsRunning() || th.IsExited() {
 					t.Fatalf("running %v, exited %v while it is held by %q", th.IsRunning(), th.IsExited(), th.Holding())
 				}
@@ -134,7 +149,7 @@ func TestExitWaitsForWhatHoldsTheThread(t *testing.T) {
 				t.Errorf("held by %q, want %q", got, tc.says)
 			}
 			release()
-			th.Poll(0)
+			th.Poll(0, 0)
 			if !th.IsExited() {
 				t.Errorf("not exited, held by %q", th.Holding())
 			}
@@ -154,12 +169,12 @@ func TestExitIsForcedAfterFiveSeconds(t *testing.T) {
 			tc.hold(t, th)
 			th.Exit()
 			h.Advance(5*time.Second - 1)
-			th.Poll(0)
+			th.Poll(0, 0)
 			if th.IsExited() {
 				t.Fatal("exited too early")
 			}
 			h.Advance(1)
-			th.Poll(0)
+			th.Poll(0, 0)
 			if !th.IsExited() {
 				t.Fatal("not forced to exit")
 			}
@@ -205,7 +220,7 @@ func TestForcedExitRunsWhatWasTaken(t *testing.T) {
 			}); errno != 0 {
 				t.Errorf("critical message: %v", errno)
 			}
-			th.Poll(0)
+			th.Poll(0, 0)
 			if !th.IsExited() || ran != sent+2 || resent != 0 {
 				t.Errorf("exited %v, %d of %d messages ran, %d were taken after the exit", th.IsExited(), ran, sent+2, resent)
 			}
@@ -244,13 +259,13 @@ func TestExitingThreadStillWorks(t *testing.T) {
 		t.Errorf("message to an exiting thread: %v", errno)
 	}
 	q := th.RegisterPoller("", j.polls("new poller", reactor.Idle), nil, 0)
-	th.Poll(0)
+	th.Poll(0, 0)
 	if diff := cmp.Diff([]string{"message", "new poller", "poller"}, j.take()); diff != "" {
 		t.Error(diff)
 	}
 	p.Unregister()
 	q.Unregister()
-	th.Poll(0)
+	th.Poll(0, 0)
 	if !th.IsExited() {
 		t.Errorf("held by %s", th.Holding())
 	}
@@ -263,10 +278,13 @@ func TestAllThatHoldsIsReported(t *testing.T) {
 	th.RegisterPoller("b", idle, nil, time.Second)
 	gone := th.RegisterPoller("c", idle, nil, time.Second)
 	gone.Unregister()
-	th.SendMsg(func(*reactor.Thread, any) {}, nil)
-	th.Defer(func(*reactor.Thread, any) {}, nil)
+	th.Defer(nothing, nil)
+	for range 4 {
+		th.SendMsg(nothing, nil)
+	}
 	th.SetExt(extKey, &extension{"channel of nvme0"})
-	want := "2 messages, poller a, poller b, channel of nvme0"
+	want := "5 messages (reactor_test.nothing, reactor_test.nothing, reactor_test.nothing, ...), " +
+		"poller a, poller b, channel of nvme0"
 	if diff := cmp.Diff(want, th.Holding()); diff != "" {
 		t.Error(diff)
 	}

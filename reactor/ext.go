@@ -25,7 +25,10 @@ func NewExtKey() ExtKey {
 
 // ThreadExt is the state of another package on a thread. Not in SPDK.
 type ThreadExt interface {
-	// Holding says what keeps the thread from exiting, "" if nothing does.
+	// IsHolding reports whether something keeps the thread from exiting. It is asked every
+	// round of an exiting thread.
+	IsHolding() bool
+	// Holding says in words what that is.
 	Holding() string
 }
 

@@ -120,6 +120,14 @@ func (g *FDGroup) Close() {
 	g.epfd = -1
 }
 
+// abandon closes a group with all that is in it.
+func (g *FDGroup) abandon() {
+	if g != nil && g.epfd >= 0 {
+		unix.Close(g.epfd)
+		g.epfd = -1
+	}
+}
+
 // Fd returns the group's epoll descriptor, which is readable when an event waits. That of a
 // nested group never is. The group keeps it.
 //

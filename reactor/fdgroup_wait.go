@@ -27,11 +27,25 @@ func (g *FDGroup) Wait(timeout int64) (n int, errno syscall.Errno) {
 		}
 		return 0, 0
 	}
+	ready, errno := g.poll(timeout)
+	n, e := g.serve(ready)
+	if e != 0 {
+		errno = e
+	}
+	return n, errno
+}
+
+// poll is the first half of Wait: it collects events and returns how many.
+func (g *FDGroup) poll(timeout int64) (ready int, errno syscall.Errno) {
 	if g.waiting {
 		panic(fmt.Sprintf("reactor: a callback of fd group %d waits on the group itself", g.epfd))
 	}
+	return sys.EpollWait(g.epfd, g.events, timeout)
+}
+
+// serve is the second half: it calls the functions for the events that poll has collected.
+func (g *FDGroup) serve(ready int) (n int, errno syscall.Errno) {
 	events := g.events
-	ready, errno := sys.EpollWait(g.epfd, events, timeout)
 	g.waiting = true
 	for i := range events[:ready] {
 		ev := &events[i]

@@ -1,10 +1,12 @@
 package reactor
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -15,18 +17,23 @@ import (
 //
 // SPDK: the globals of lib/thread and lib/event
 type Framework struct {
-	opts   Options
-	hz     uint64
-	manual bool // no reactors: threads are polled by hand
+	opts       Options
+	hz         uint64
+	stallTicks uint64     // 0: nobody watches for stalls
+	manual     bool       // reactors, or threads if there are none, are polled by hand
+	reactors   []*Reactor // in the order of Options.Cores
+	sched      scheduling
 
-	mu       sync.Mutex // guards what follows; never held while a callback runs
-	reactors []*Reactor
-	threads  []*Thread // in order of id
-	lastID   uint64
-	nextCore int
-	started  bool
-	stopped  bool
-	exts     [maxExt]any
+	nextCore      atomic.Uint32 // whose turn it is to get a thread
+	switchMonitor atomic.Bool
+	stalls        *stallMonitor
+
+	mu      sync.Mutex // guards what follows; never held while a callback runs
+	threads []*Thread  // in order of id
+	lastID  uint64
+	started bool
+	stopped bool
+	exts    [maxExt]any
 
 	done   sync.WaitGroup
 	closed sync.Once
@@ -37,13 +44,16 @@ type Framework struct {
 // SPDK: spdk_reactors_init, spdk_thread_lib_init_ext
 func NewFramework(o Options) (*Framework, error) {
 	o.setDefaults()
-	if o.MsgRingSize < 2 || o.MsgRingSize&(o.MsgRingSize-1) != 0 {
-		return nil, fmt.Errorf("reactor: MsgRingSize %d is not a power of two from 2 on: %w", o.MsgRingSize, syscall.EINVAL)
+	for name, size := range map[string]int{"MsgRingSize": o.MsgRingSize, "EventRingSize": o.EventRingSize} {
+		if size < 2 || size&(size-1) != 0 {
+			return nil, fmt.Errorf("reactor: %s %d is not a power of two from 2 on: %w", name, size, syscall.EINVAL)
+		}
 	}
 	if sorted := slices.Sorted(slices.Values(o.Cores)); len(slices.Compact(sorted)) != len(o.Cores) {
 		return nil, fmt.Errorf("reactor: Cores %v has a CPU twice: %w", o.Cores, syscall.EINVAL)
 	}
-	f := &Framework{opts: o, hz: o.ticksHz(), manual: len(o.Cores) == 0}
+	f := &Framework{opts: o, hz: o.ticksHz(), manual: o.Manual || len(o.Cores) == 0}
+	f.stallTicks = f.toTicks(max(0, o.StallThreshold))
 	for _, core := range o.Cores {
 		r, err := newReactor(f, core)
 		if err != nil {
@@ -51,6 +61,9 @@ func NewFramework(o Options) (*Framework, error) {
 			return nil, err
 		}
 		f.reactors = append(f.reactors, r)
+	}
+	if len(f.reactors) > 0 {
+		f.sched.core = f.reactors[0]
 	}
 	return f, nil
 }
@@ -90,16 +103,21 @@ func (f *Framework) Start() error {
 		f.Stop()
 		for _, t := range f.Threads() { // of a reactor that never ran
 			t.force()
-			f.removeThread(t)
+			t.end()
 		}
+		return failed
 	}
-	return failed
+	if f.stallTicks > 0 {
+		f.stalls = startStallMonitor(f)
+	}
+	return nil
 }
 
 // Stop asks every thread to exit, waits until all have, and ends the reactors. It must not
 // be called from a reactor. Release channels and pollers first: a thread that is held is
 // forced out after 5 seconds. No thread can be created from now on; stopping again is
-// harmless.
+// harmless. Reactors that are polled by hand are polled until they have ended or have nothing
+// to do but wait.
 //
 // SPDK: spdk_reactors_stop, spdk_reactors_fini
 func (f *Framework) Stop() {
@@ -107,13 +125,44 @@ func (f *Framework) Stop() {
 	started := f.started
 	f.stopped = true
 	f.mu.Unlock()
-	if started {
+	if started || f.opts.Manual {
 		for _, r := range f.reactors {
-			r.stop()
+			r.post(stopReactor, nil, nil)
 		}
+	}
+	if f.opts.Manual {
+		f.pollUntilStopped()
+	}
+	if started {
 		f.done.Wait()
+		if f.stalls != nil {
+			f.stalls.stop()
+			f.stalls = nil
+		}
 	}
 	f.close()
+}
+
+// pollUntilStopped polls the reactors of a manual framework.
+func (f *Framework) pollUntilStopped() {
+	for busy := true; busy; {
+		busy = false
+		for _, r := range f.reactors {
+			busy = r.Poll() || busy
+		}
+	}
+	for _, r := range f.reactors {
+		if len(r.threads) == 0 {
+			r.end()
+		}
+	}
+}
+
+func stopReactor(r *Reactor, _, _ any) {
+	r.stopped = true
+	for _, t := range r.threads {
+		t.exit()
+	}
 }
 
 func (f *Framework) close() {
@@ -143,11 +192,16 @@ func (f *Framework) CreateThread(name string, mask *Cpuset) (*Thread, error) {
 	if name == "" {
 		name = fmt.Sprintf("thread%d", f.lastID)
 	}
-	t := &Thread{fw: f, name: name, id: f.lastID, reactor: r}
-	t.msgs.Init(f.opts.MsgRingSize)
+	t := &Thread{fw: f, name: name, id: f.lastID, first: anyCore}
+	t.msgs.init(f.opts.MsgRingSize)
+	if mask != nil {
+		own := *mask
+		t.cpumask.Store(&own)
+	}
 	f.threads = append(f.threads, t)
 	if r != nil {
-		r.addThread(t)
+		t.reactor.Store(r)
+		r.post(adopt, t, nil)
 	}
 	return t, nil
 }
@@ -155,16 +209,15 @@ func (f *Framework) CreateThread(name string, mask *Cpuset) (*Thread, error) {
 // pickReactor takes the next reactor of mask in turn, nil if there are none at all.
 func (f *Framework) pickReactor(mask *Cpuset) (*Reactor, error) {
 	for range f.reactors {
-		r := f.reactors[f.nextCore%len(f.reactors)]
-		f.nextCore++
-		if mask == nil || mask.Get(r.core) {
+		n := f.nextCore.Add(1) - 1
+		if r := f.reactors[n%uint32(len(f.reactors))]; mask.allows(r.core) {
 			return r, nil
 		}
 	}
-	if f.manual {
+	if len(f.reactors) == 0 {
 		return nil, nil
 	}
-	return nil, fmt.Errorf("no reactor runs on a core of mask %s", mask)
+	return nil, fmt.Errorf("no reactor runs on a core of mask %s: %w", mask, syscall.EINVAL)
 }
 
 func (f *Framework) removeThread(t *Thread) {
@@ -188,9 +241,37 @@ func (f *Framework) AppThread() *Thread {
 	return f.threads[0]
 }
 
+// ThreadByID returns the thread with that number, nil if there is none or it has exited. Any
+// goroutine.
+//
+// SPDK: spdk_thread_get_by_id
+func (f *Framework) ThreadByID(id uint64) *Thread {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if i, ok := slices.BinarySearchFunc(f.threads, id, byID); ok {
+		return f.threads[i]
+	}
+	return nil
+}
+
+func byID(t *Thread, id uint64) int { return cmp.Compare(t.id, id) }
+
+// runningThreadAfter returns the running thread with the lowest id above that.
+func (f *Framework) runningThreadAfter(id uint64) *Thread {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	i, _ := slices.BinarySearchFunc(f.threads, id+1, byID)
+	for ; i < len(f.threads); i++ {
+		if f.threads[i].IsRunning() {
+			return f.threads[i]
+		}
+	}
+	return nil
+}
+
 // Threads returns the threads that have not exited, oldest first.
 //
-// SPDK: spdk_thread_get_count, spdk_thread_get_by_id
+// SPDK: spdk_thread_get_count
 func (f *Framework) Threads() []*Thread {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -199,8 +280,26 @@ func (f *Framework) Threads() []*Thread {
 
 // Reactors returns the reactors in the order of [Options.Cores].
 //
-// SPDK: spdk_reactor_get
+// SPDK: spdk_env_get_core_count, spdk_env_get_first_core, spdk_env_get_next_core,
+// spdk_env_get_last_core, spdk_env_get_main_core
 func (f *Framework) Reactors() []*Reactor { return slices.Clone(f.reactors) }
+
+// ReactorOn returns the reactor on a core, nil if there is none. Any goroutine.
+//
+// SPDK: spdk_reactor_get
+func (f *Framework) ReactorOn(core int) *Reactor {
+	for _, r := range f.reactors {
+		if r.core == core {
+			return r
+		}
+	}
+	return nil
+}
+
+// Cpuset returns the cores that have a reactor. Any goroutine.
+//
+// SPDK: spdk_env_get_cpuset, spdk_app_get_core_mask
+func (f *Framework) Cpuset() *Cpuset { return NewCpuset(f.opts.Cores...) }
 
 // Ticks returns the time of the framework's clock. SPDK: spdk_get_ticks
 func (f *Framework) Ticks() uint64 {
@@ -221,6 +320,19 @@ func (f *Framework) toTicks(d time.Duration) uint64 {
 func (f *Framework) Duration(ticks uint64) time.Duration {
 	return time.Duration(float64(ticks) * 1e9 / float64(f.hz))
 }
+
+// Delay spins for d: for hardware that wants a moment, never for something that may take
+// longer. It spins on the framework's clock, so that a clock which stands still is no place for it.
+//
+// SPDK: spdk_delay_us
+func (f *Framework) Delay(d time.Duration) {
+	for end := f.Ticks() + f.toTicks(d); f.Ticks() < end; {
+		sys.Pause()
+	}
+}
+
+// Pause tells the CPU that the caller spins. SPDK: spdk_pause
+func Pause() { sys.Pause() }
 
 // warn reports something from a place that must not wait for the log.
 func (f *Framework) warn(msg string, args ...any) {

@@ -16,29 +16,122 @@ type InterruptFunc func(t *Thread, ctx any) PollerResult
 //
 // SPDK: struct spdk_interrupt
 type Interrupt struct {
-	t    *Thread
-	name string
-	fd   int
-	fn   InterruptFunc
-	ctx  any
+	t     *Thread
+	name  string
+	fd    int
+	child *FDGroup // nil unless it stands for a whole group
+	fn    InterruptFunc
+	ctx   any
 }
 
 // RegisterInterrupt has t's reactor wait for events (EPOLLIN and so on) on fd while it
-// sleeps and call fn, which may be nil, with ctx on waking. On t only. The descriptor must
-// stay open until [Interrupt.Unregister].
+// sleeps and call fn, which may be nil, with ctx on waking. On t only, while it is running.
+// The descriptor must stay open until [Interrupt.Unregister]. Errors: those of
+// [FDGroup.Add], and ESHUTDOWN for a thread that has begun to exit.
 //
 // SPDK: spdk_interrupt_register, spdk_interrupt_register_for_events
 func (t *Thread) RegisterInterrupt(name string, fd int, events uint32, fn InterruptFunc, ctx any) (*Interrupt, error) {
-	t.AssertCurrent()
+	return t.RegisterInterruptExt(name, fd, FDOpts{Events: events}, fn, ctx)
+}
+
+// RegisterInterruptExt is [Thread.RegisterInterrupt] with the options of a descriptor: an
+// eventfd can be read before fn is called.
+//
+// SPDK: spdk_interrupt_register_ext
+func (t *Thread) RegisterInterruptExt(name string, fd int, o FDOpts, fn InterruptFunc, ctx any) (*Interrupt, error) {
 	i := &Interrupt{t: t, name: name, fd: fd, fn: fn, ctx: ctx}
-	if r := t.reactor; r != nil {
-		ev := unix.EpollEvent{Events: events, Fd: int32(fd)}
-		if err := unix.EpollCtl(r.epfd, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
-			return nil, fmt.Errorf("reactor: interrupt %q on fd %d: epoll_ctl: %w", name, fd, err)
-		}
+	g, err := t.openGroup(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.AddExt(fd, name, serveInterrupt, i, o); err != nil {
+		return nil, fmt.Errorf("reactor: interrupt %q: %w", name, err)
 	}
 	t.interrupts = append(t.interrupts, i)
 	return i, nil
+}
+
+// RegisterInterruptGroup has t's reactor wait for the descriptors of child too, and call their
+// functions on t. child belongs to t until [Interrupt.Unregister] and must not have a wrapper.
+// Errors: those of [FDGroup.Nest] and [FDGroup.SetWrapper].
+//
+// SPDK: spdk_interrupt_register_fd_group
+func (t *Thread) RegisterInterruptGroup(name string, child *FDGroup) (*Interrupt, error) {
+	i := &Interrupt{t: t, name: name, child: child}
+	g, err := t.openGroup(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := child.SetWrapper(wrapInterrupt, i); err != nil {
+		return nil, fmt.Errorf("reactor: interrupt %q: %w", name, err)
+	}
+	if err := g.Nest(child); err != nil {
+		_ = child.SetWrapper(nil, nil) // it has no children, or it would not have taken one
+		return nil, fmt.Errorf("reactor: interrupt %q: %w", name, err)
+	}
+	t.interrupts = append(t.interrupts, i)
+	return i, nil
+}
+
+// openGroup returns the group of t's interrupts, made at the first call.
+func (t *Thread) openGroup(name string) (*FDGroup, error) {
+	t.AssertCurrent()
+	if !t.IsRunning() {
+		return nil, fmt.Errorf("reactor: interrupt %q: thread %q has begun to exit: %w", name, t.name, unix.ESHUTDOWN)
+	}
+	if t.group != nil {
+		return t.group, nil
+	}
+	g, err := NewFDGroup()
+	if err != nil {
+		return nil, fmt.Errorf("reactor: interrupt %q: %w", name, err)
+	}
+	if r := t.reactor.Load(); r != nil {
+		if err := r.group.Nest(g); err != nil {
+			panic(fmt.Sprintf("reactor %d: an empty group cannot be nested: %v", r.core, err))
+		}
+	}
+	t.group = g
+	return g, nil
+}
+
+// closeGroup gives up the group of a thread that has no interrupts any more.
+func (t *Thread) closeGroup() {
+	t.setIntrMode(false)
+	if t.group.parent != nil {
+		if err := t.group.parent.Unnest(t.group); err != nil {
+			panic(fmt.Sprintf("reactor: an empty group of thread %q cannot be unnested: %v", t.name, err))
+		}
+	}
+	t.group.Close()
+	t.group = nil
+}
+
+// serveInterrupt is the function of an interrupt in its group.
+func serveInterrupt(ctx any) int {
+	i := ctx.(*Interrupt)
+	if i.fn == nil {
+		return 0
+	}
+	t := i.t
+	t.inPoll = true
+	t.watch.interrupt = i
+	rc := i.fn(t, i.ctx)
+	t.watch.interrupt = nil
+	t.inPoll = false
+	return int(rc)
+}
+
+// wrapInterrupt runs the functions of a nested group on their thread.
+func wrapInterrupt(wctx any, fn FDFunc, ctx any) int {
+	i := wctx.(*Interrupt)
+	t := i.t
+	t.inPoll = true
+	t.watch.interrupt = i
+	rc := fn(ctx)
+	t.watch.interrupt = nil
+	t.inPoll = false
+	return rc
 }
 
 // Unregister ends the interrupt. On its thread only. SPDK: spdk_interrupt_unregister
@@ -50,36 +143,49 @@ func (i *Interrupt) Unregister() {
 		panic(fmt.Sprintf("reactor: interrupt %q of thread %q is unregistered twice", i.name, t.name))
 	}
 	t.interrupts = slices.Delete(t.interrupts, k, k+1)
-	if err := i.forget(); err != nil {
-		panic(fmt.Sprintf("reactor: interrupt %q: fd %d was closed before its Unregister: %v", i.name, i.fd, err))
+	if i.child != nil {
+		i.unnest()
+		return
+	}
+	t.group.Remove(i.fd)
+}
+
+func (i *Interrupt) unnest() {
+	if err := i.t.group.Unnest(i.child); err != nil {
+		panic(fmt.Sprintf("reactor: interrupt %q: its group cannot be unnested: %v", i.name, err))
+	}
+	if err := i.child.SetWrapper(nil, nil); err != nil {
+		panic(fmt.Sprintf("reactor: interrupt %q: groups were nested in its group: %v", i.name, err))
 	}
 }
 
-// forget takes the descriptor out of the reactor's epoll.
-func (i *Interrupt) forget() error {
-	if r := i.t.reactor; r != nil {
-		return unix.EpollCtl(r.epfd, unix.EPOLL_CTL_DEL, i.fd, nil)
+// SetEvents changes the events that the interrupt waits for. On its thread only.
+//
+// SPDK: spdk_interrupt_set_event_types
+func (i *Interrupt) SetEvents(events uint32) error {
+	i.t.AssertCurrent()
+	if i.child != nil {
+		return fmt.Errorf("reactor: interrupt %q stands for a group: change its descriptors: %w", i.name, unix.EINVAL)
+	}
+	if err := i.t.group.EventModify(i.fd, events); err != nil {
+		return fmt.Errorf("reactor: interrupt %q: %w", i.name, err)
 	}
 	return nil
 }
 
-// serve handles one event of the reactor's epoll.
-func (r *Reactor) serve(ev *unix.EpollEvent) {
-	if int(ev.Fd) == r.wakefd {
-		var count [8]byte
-		_, _ = unix.Read(r.wakefd, count[:]) // EAGAIN: another event said the same
+// forget takes the interrupt out of its group even if the descriptor has been closed.
+func (i *Interrupt) forget() {
+	if i.child != nil {
+		i.unnest()
 		return
 	}
-	for _, t := range r.threads {
-		for _, i := range t.interrupts {
-			if i.fd == int(ev.Fd) {
-				if i.fn != nil {
-					t.inPoll = true
-					i.fn(t, i.ctx)
-					t.inPoll = false
-				}
-				return
-			}
-		}
-	}
+	root := i.t.group.root()
+	_ = root.unwatch(i.fd) // EBADF: it was closed already
+	root.disown(root.byFD[i.fd])
 }
+
+// InterruptGroup returns the group that has t's interrupts, to add descriptors to or to wait
+// on when t is polled by hand. On t only, while it is running.
+//
+// SPDK: spdk_thread_get_interrupt_fd_group, spdk_thread_get_interrupt_fd
+func (t *Thread) InterruptGroup() (*FDGroup, error) { return t.openGroup("group of the thread") }

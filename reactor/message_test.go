@@ -80,7 +80,7 @@ func TestRoundRunsEightMessagesInOrder(t *testing.T) {
 				send(h.Threads[1], h.Threads[0], j.says(s))
 			}
 			for _, want := range [][]string{all[:8], all[8:16], all[16:], nil} {
-				busy := h.Threads[0].Poll(0)
+				busy := h.Threads[0].Poll(0, 0)
 				if diff := cmp.Diff(want, j.take()); diff != "" || busy != (want != nil) {
 					t.Errorf("busy %v: %s", busy, diff)
 				}
@@ -107,7 +107,7 @@ func TestMessageSentInARoundWaitsForTheNext(t *testing.T) {
 			th := h.Threads[0]
 			send(th, th, again)
 			for _, want := range []string{"3", "2", "1"} {
-				th.Poll(0)
+				th.Poll(0, 0)
 				if diff := cmp.Diff([]string{want}, j.take()); diff != "" {
 					t.Error(diff)
 				}
@@ -132,7 +132,7 @@ func TestSelfSenderCannotStarveItsRound(t *testing.T) {
 			send(th, th, again)
 			for range 5 {
 				before := runs
-				th.Poll(0)
+				th.Poll(0, 0)
 				if n := runs - before; n < 1 || n > 8 {
 					t.Errorf("a round ran %d messages", n)
 				}
@@ -168,7 +168,7 @@ func TestOrderOfOneSenderAcrossBothQueues(t *testing.T) {
 				<-done
 			}
 		}
-		to.Poll(0)
+		to.Poll(0, 0)
 	}
 	h.PollThreads()
 	if diff := cmp.Diff(want, j.take()); diff != "" {
@@ -189,11 +189,11 @@ func TestDeferRunsBeforeMessagesAndAllAtOnce(t *testing.T) {
 		th.Defer(j.says(s), nil)
 	}
 	th.Defer(func(th *reactor.Thread, _ any) { th.Defer(j.says("deferred by deferred"), nil) }, nil)
-	th.Poll(0)
+	th.Poll(0, 0)
 	if diff := cmp.Diff(append(want, "message", "own message"), j.take()); diff != "" {
 		t.Error(diff)
 	}
-	th.Poll(0)
+	th.Poll(0, 0)
 	if diff := cmp.Diff([]string{"deferred by deferred"}, j.take()); diff != "" {
 		t.Error(diff)
 	}
@@ -242,7 +242,7 @@ func TestFullRingRefusesAndRecovers(t *testing.T) {
 				t.Errorf("message to a full ring: %v", errno)
 			}
 		}
-		th.Poll(0)
+		th.Poll(0, 0)
 		for i := range 8 { // a round has made room for eight
 			if errno := th.SendMsg(func(*reactor.Thread, any) {}, nil); errno != 0 {
 				t.Fatalf("message %d after a round: %v", i, errno)
@@ -282,8 +282,8 @@ func TestSendMsgRetryWaitsForRoom(t *testing.T) {
 		t.Fatal("refused")
 	}
 	for range 5 {
-		if !from.Poll(0) {
-			t.Error("the sender gave up")
+		if from.Poll(0, 0) {
+			t.Error("the sender is busy waiting")
 		}
 	}
 	h.PollThreads()
@@ -315,7 +315,7 @@ func TestExitedThreadTakesNothing(t *testing.T) {
 	if dead.RegisterPoller("", func(*reactor.Thread, any) reactor.PollerResult { return reactor.Busy }, nil, 0) != nil {
 		t.Error("an exited thread took a poller")
 	}
-	if dead.Poll(0) || j.take() != nil {
+	if dead.Poll(0, 0) || j.take() != nil {
 		t.Error("an exited thread ran something")
 	}
 }
@@ -338,11 +338,11 @@ func TestCriticalMessageRunsFirst(t *testing.T) {
 	if errno := th.SendCriticalMsg(j.says("refused")); errno != syscall.EBUSY {
 		t.Errorf("second critical message: %v", errno)
 	}
-	th.Poll(0)
+	th.Poll(0, 0)
 	if diff := cmp.Diff([]string{"critical", "deferred", "message"}, j.take()); diff != "" {
 		t.Error(diff)
 	}
-	th.Poll(0)
+	th.Poll(0, 0)
 	if diff := cmp.Diff([]string{"critical from critical"}, j.take()); diff != "" {
 		t.Error(diff)
 	}
@@ -352,7 +352,7 @@ func TestPollByHandOfARunningReactorsThreadPanics(t *testing.T) {
 	noLeaks(t)
 	fw := run(t, reactor.Options{NoPin: true}, 1)
 	th := thread(t, fw, 0)
-	if !panics(func() { th.Poll(0) }) {
+	if !panics(func() { th.Poll(0, 0) }) {
 		t.Error("no panic")
 	}
 }

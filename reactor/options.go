@@ -7,24 +7,6 @@ import (
 	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
-// Mode says what a reactor does when it has nothing to do. Not in SPDK, where it is the
-// in_interrupt flag of a reactor.
-type Mode int32
-
-// The modes of a reactor. SPDK: spdk_reactor_set_interrupt_mode
-const (
-	ModeHybrid Mode = iota // spin for a while, then sleep until something happens
-	ModePoll               // spin
-)
-
-// String returns the mode's name on a command line.
-func (m Mode) String() string {
-	if m == ModePoll {
-		return "poll"
-	}
-	return "hybrid"
-}
-
 // Clock is where a Framework takes its time from. Not in SPDK: its tests mock
 // spdk_get_ticks.
 type Clock interface {
@@ -37,10 +19,13 @@ type Clock interface {
 //
 // SPDK: struct spdk_app_opts, the part that concerns reactors
 type Options struct {
-	// Cores are the CPUs to run a reactor on, one each.
+	// Cores are the CPUs to run a reactor on, one each. The first is the main core.
 	Cores []int
-	// Mode is what reactors do when idle.
+	// Mode is what reactors do when idle, to begin with: [Reactor.SetMode] changes it.
 	Mode Mode
+	// Manual makes reactors that do not run by themselves but are polled by hand, with
+	// [Reactor.Poll]: for tests that go step by step.
+	Manual bool
 	// HybridSpin is how long an idle reactor spins before it sleeps; 0 means 50 µs,
 	// about what it takes to sleep and be woken across CPUs.
 	HybridSpin time.Duration
@@ -50,6 +35,11 @@ type Options struct {
 	// MsgRingSize is how many messages can wait for a Thread, a power of two; 0 means
 	// 4096 (128 KiB for each Thread).
 	MsgRingSize int
+	// EventRingSize is how many events can wait for a Reactor, a power of two; 0 means 4096.
+	EventRingSize int
+	// StallThreshold is how long a callback may keep its reactor before it is reported, by
+	// name, in the log; 0 means 100 ms, negative never.
+	StallThreshold time.Duration
 	// Clock is nil for the machine's own.
 	Clock Clock
 	// Log takes the reports of the framework, nil means slog.Default. It is called from
@@ -63,6 +53,12 @@ func (o *Options) setDefaults() {
 	}
 	if o.MsgRingSize == 0 {
 		o.MsgRingSize = 4096
+	}
+	if o.EventRingSize == 0 {
+		o.EventRingSize = 4096
+	}
+	if o.StallThreshold == 0 {
+		o.StallThreshold = 100 * time.Millisecond
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

@@ -1,8 +1,10 @@
 package reactor
 
 import (
-	"container/heap"
+	"cmp"
 	"fmt"
+	"iter"
+	"slices"
 	"time"
 )
 
@@ -52,6 +54,8 @@ type Poller struct {
 	interruptible bool
 	runCount      uint64
 	busyCount     uint64
+	arm           PollerInterruptFunc
+	armCtx        any
 
 	period  uint64 // ticks; 0 for an active poller
 	nextRun uint64 // ticks
@@ -80,6 +84,7 @@ func (t *Thread) RegisterPoller(name string, fn PollerFunc, ctx any, period time
 	if period > 0 {
 		p.period = max(1, t.fw.toTicks(period))
 	}
+	t.pollers++
 	t.insertPoller(p)
 	return p
 }
@@ -99,7 +104,18 @@ func (t *Thread) insertPoller(p *Poller) {
 func (t *Thread) insertTimed(p *Poller) {
 	t.timerOrder++
 	p.order = t.timerOrder
-	heap.Push(&t.timed, p)
+	if p.interruptible {
+		t.softTimers++
+	}
+	t.timed.push(p)
+}
+
+func (t *Thread) removeTimed() *Poller {
+	p := t.timed.pop()
+	if p.interruptible {
+		t.softTimers--
+	}
+	return p
 }
 
 // removeActive takes the poller at index i off the active list, keeping the order.
@@ -135,6 +151,10 @@ func (p *Poller) Unregister() {
 		p.t.removePaused(p)
 	}
 	p.state = PollerUnregistered
+	p.t.pollers--
+	if p.arm != nil {
+		p.t.armable--
+	}
 }
 
 // Pause stops calls until [Poller.Resume]. Pausing twice is harmless.
@@ -168,24 +188,6 @@ func (p *Poller) Resume() {
 	}
 }
 
-// RegisterInterrupt says that this active poller need not be called while its reactor
-// sleeps, because an [Interrupt] or a message wakes the reactor whenever the poller would
-// find work.
-//
-// SPDK: spdk_poller_register_interrupt with a NULL callback
-func (p *Poller) RegisterInterrupt() {
-	p.t.AssertCurrent()
-	if p.interruptible {
-		return
-	}
-	p.interruptible = true
-	for _, q := range p.t.active {
-		if q == p {
-			p.t.spinners--
-		}
-	}
-}
-
 // Name returns the poller's name. SPDK: spdk_poller_get_name
 func (p *Poller) Name() string { return p.name }
 
@@ -208,8 +210,12 @@ func (p *Poller) Stats() (runs, busy uint64) { return p.runCount, p.busyCount }
 // call runs the poller's function and reports whether the poller stays where it is.
 func (p *Poller) call(t *Thread) (busy, stays bool) {
 	p.state = PollerRunning
+	t.watch.poller = p
 	rc := p.fn(t, p.ctx)
 	p.runCount++
+	if t.locks != 0 {
+		t.heldDuringSwitch()
+	}
 	if rc > 0 {
 		p.busyCount++
 		busy = true
@@ -238,6 +244,9 @@ func (t *Thread) pollActive() (busy bool) {
 			var b bool
 			b, stays = p.call(t)
 			busy = busy || b
+			if len(t.after) > 0 {
+				t.runAfter()
+			}
 		}
 		if !stays {
 			t.removeActive(i)
@@ -250,8 +259,7 @@ func (t *Thread) pollActive() (busy bool) {
 // pollTimed runs the timed pollers that are due, by expiry.
 func (t *Thread) pollTimed(now uint64) (busy bool) {
 	for len(t.timed) > 0 && t.timed[0].nextRun <= now {
-		p := t.timed[0]
-		heap.Pop(&t.timed)
+		p := t.removeTimed()
 		stays := p.state == PollerWaiting
 		if stays {
 			var b bool
@@ -268,26 +276,22 @@ func (t *Thread) pollTimed(now uint64) (busy bool) {
 	return busy
 }
 
-// timerHeap orders timed pollers by expiry.
-type timerHeap []*Poller
+// ActivePollers goes through the pollers that run every round, in order of registration.
+// On t only, and without registering or ending pollers meanwhile.
+//
+// SPDK: spdk_thread_get_first_active_poller, spdk_thread_get_next_active_poller
+func (t *Thread) ActivePollers() iter.Seq[*Poller] { return slices.Values(t.active) }
 
-func (h timerHeap) Len() int { return len(h) }
-
-func (h timerHeap) Less(i, j int) bool {
-	if h[i].nextRun != h[j].nextRun {
-		return h[i].nextRun < h[j].nextRun
-	}
-	return h[i].order < h[j].order
+// TimedPollers goes through the timed pollers, the first due first. As for [Thread.ActivePollers].
+//
+// SPDK: spdk_thread_get_first_timed_poller, spdk_thread_get_next_timed_poller
+func (t *Thread) TimedPollers() iter.Seq[*Poller] {
+	return slices.Values(slices.SortedFunc(slices.Values(t.timed), func(a, b *Poller) int {
+		return cmp.Or(cmp.Compare(a.nextRun, b.nextRun), cmp.Compare(a.order, b.order))
+	}))
 }
 
-func (h timerHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-
-func (h *timerHeap) Push(x any) { *h = append(*h, x.(*Poller)) }
-
-func (h *timerHeap) Pop() any {
-	old := *h
-	p := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	return p
-}
+// PausedPollers goes through the paused pollers. As for [Thread.ActivePollers].
+//
+// SPDK: spdk_thread_get_first_paused_poller, spdk_thread_get_next_paused_poller
+func (t *Thread) PausedPollers() iter.Seq[*Poller] { return slices.Values(t.paused) }

@@ -21,7 +21,7 @@ func TestActivePollersRunInReverseOrderEveryRound(t *testing.T) {
 		all = append(all, h.Threads[0].RegisterPoller("", j.polls(fmt.Sprint(i), reactor.Idle), nil, 0))
 	}
 	for range 3 {
-		if h.Threads[0].Poll(0) {
+		if h.Threads[0].Poll(0, 0) {
 			t.Error("idle pollers made the thread busy")
 		}
 		if diff := cmp.Diff([]string{"3", "2", "1", "0"}, j.take()); diff != "" {
@@ -29,7 +29,7 @@ func TestActivePollersRunInReverseOrderEveryRound(t *testing.T) {
 		}
 	}
 	all[2].Unregister()
-	h.Threads[0].Poll(0)
+	h.Threads[0].Poll(0, 0)
 	if diff := cmp.Diff([]string{"3", "1", "0"}, j.take()); diff != "" {
 		t.Error(diff)
 	}
@@ -48,7 +48,7 @@ func TestRoundRunsMessagesThenActiveThenTimedPollers(t *testing.T) {
 	th.SendMsg(j.says("message"), nil)
 	th.Defer(j.says("deferred"), nil)
 	th.SendCriticalMsg(j.says("critical"))
-	th.Poll(0)
+	th.Poll(0, 0)
 	if diff := cmp.Diff([]string{"critical", "deferred", "message", "active", "timed"}, j.take()); diff != "" {
 		t.Error(diff)
 	}
@@ -73,14 +73,14 @@ func TestTimedPollerRunsOncePerPeriod(t *testing.T) {
 		{time.Millisecond, 1},
 	} {
 		h.Advance(step.advance)
-		th.Poll(0)
+		th.Poll(0, 0)
 		if got := len(j.take()); got != step.runs {
 			t.Errorf("after %v: %d runs, want %d", step.advance, got, step.runs)
 		}
 	}
 	p.Unregister()
 	h.Advance(time.Second)
-	th.Poll(0)
+	th.Poll(0, 0)
 	if got := j.take(); got != nil {
 		t.Errorf("ran after its unregister: %v", got)
 	}
@@ -104,7 +104,7 @@ func TestEqualExpiriesRunFirstInFirstOut(t *testing.T) {
 		{"b1", "d1"},
 	} {
 		h.Advance(time.Millisecond)
-		th.Poll(0)
+		th.Poll(0, 0)
 		if diff := cmp.Diff(want, j.take()); diff != "" {
 			t.Error(diff)
 		}
@@ -159,7 +159,7 @@ func TestPollerActions(t *testing.T) {
 				h := reactortest.New(t, 1)
 				var j journal
 				p := h.Threads[0].RegisterPoller("p", j.polls("run", reactor.Busy), nil, period)
-				due := func() { h.Advance(period); h.Threads[0].Poll(0) }
+				due := func() { h.Advance(period); h.Threads[0].Poll(0, 0) }
 				for _, a := range reach[tc.in] {
 					if a == nil {
 						due()
@@ -223,11 +223,11 @@ func TestPollerActsOnItself(t *testing.T) {
 					return reactor.Busy
 				}, nil, period)
 				h.Advance(period)
-				if !h.Threads[0].Poll(0) || runs != 1 || during != reactor.PollerRunning || p.State() != tc.out {
+				if !h.Threads[0].Poll(0, 0) || runs != 1 || during != reactor.PollerRunning || p.State() != tc.out {
 					t.Errorf("%d runs, state %v during and %v after, want %v", runs, during, p.State(), tc.out)
 				}
 				h.Advance(period)
-				h.Threads[0].Poll(0)
+				h.Threads[0].Poll(0, 0)
 				if again := runs == 2; again != (tc.out == reactor.PollerWaiting) {
 					t.Errorf("ran again: %v", again)
 				}
@@ -235,7 +235,7 @@ func TestPollerActsOnItself(t *testing.T) {
 					do = func(*reactor.Poller) {}
 					p.Resume()
 					h.Advance(period)
-					h.Threads[0].Poll(0)
+					h.Threads[0].Poll(0, 0)
 					if runs != 2 {
 						t.Errorf("%d runs after its resume", runs)
 					}
@@ -254,16 +254,16 @@ func TestResumedTimedPollerRunsAFullPeriodLater(t *testing.T) {
 	p := h.Threads[0].RegisterPoller("", j.polls("run", reactor.Busy), nil, 10*time.Millisecond)
 	p.Pause()
 	h.Advance(10 * time.Millisecond)
-	h.Threads[0].Poll(0) // paused now
+	h.Threads[0].Poll(0, 0) // paused now
 	h.Advance(7 * time.Millisecond)
 	p.Resume()
 	h.Advance(9 * time.Millisecond)
-	h.Threads[0].Poll(0)
+	h.Threads[0].Poll(0, 0)
 	if j.take() != nil {
 		t.Error("ran before its period was over")
 	}
 	h.Advance(time.Millisecond)
-	h.Threads[0].Poll(0)
+	h.Threads[0].Poll(0, 0)
 	if diff := cmp.Diff([]string{"run"}, j.take()); diff != "" {
 		t.Error(diff)
 	}
@@ -305,7 +305,7 @@ func TestPollersActOnEachOther(t *testing.T) {
 					actor = th.RegisterPoller("", act, nil, 0)
 				}
 				for range 3 {
-					th.Poll(0)
+					th.Poll(0, 0)
 				}
 				if w := map[bool]int{true: 0, false: 3}[first]; runs != w {
 					t.Errorf("%d runs, want %d", runs, w)
@@ -333,7 +333,7 @@ func TestPollerRegisteredByAPollerRunsNextRound(t *testing.T) {
 		return reactor.Idle
 	}, nil, 0)
 	for _, want := range [][]string{{"old"}, {"new"}, {"new"}} {
-		th.Poll(0)
+		th.Poll(0, 0)
 		if diff := cmp.Diff(want, j.take()); diff != "" {
 			t.Error(diff)
 		}
@@ -361,7 +361,7 @@ func TestPollerAccessors(t *testing.T) {
 	c := th.RegisterPoller("c", half, nil, 1) // one tick
 	other := h.Threads[1].RegisterPoller("", half, nil, 0)
 	for range 10 {
-		th.Poll(0)
+		th.Poll(0, 0)
 	}
 	for want, p := range map[facts]*reactor.Poller{
 		{"a", 1, 0, "waiting", 10, 5}:         a,
@@ -463,7 +463,7 @@ func TestTimedPollersAgainstModel(t *testing.T) {
 					all = slices.DeleteFunc(all, func(o *model) bool { return o == m })
 				}
 			}
-			th.Poll(0)
+			th.Poll(0, 0)
 			if diff := cmp.Diff(want, j.take()); diff != "" {
 				t.Fatalf("seed %d step %d: %s", seed, step, diff)
 			}

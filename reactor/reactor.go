@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,10 +18,10 @@ const (
 	// clockRounds is how many idle rounds share one reading of the clock, which costs as
 	// much as the round itself.
 	clockRounds = 8
-	// publishHz is how often a spinning reactor publishes its statistics.
-	publishHz = 100
-	// maxEvents is how many file descriptors one wake-up serves.
-	maxEvents = 32
+	// chorePeriod is how often a reactor that is awake looks after what is not a round's work.
+	chorePeriod = time.Millisecond
+	// publishPeriod is how often a reactor that is awake publishes its statistics.
+	publishPeriod = 10 * time.Millisecond
 )
 
 // Reactor runs the threads of one core.
@@ -32,94 +33,110 @@ type Reactor struct {
 	tid  int
 
 	threads []*Thread
-	stopped bool
+	events  mailbox[event]
+	running *Thread // for the stall monitor
 
-	control   sync.Mutex // guards newcomers and stopping
-	newcomers []*Thread
-	stopping  bool
-	called    atomic.Bool // control has something to say
-
-	epfd   int
+	group  *FDGroup // of the wake-up, and those of the threads
 	wakefd int
-	events [maxEvents]unix.EpollEvent
 
 	now       uint64 // ticks, at the last reading
 	lastWork  uint64
-	spinTicks uint64
+	choresAt  uint64
+	publishAt uint64
 	round     uint
+	mode      Mode
+	idleEvery uint // rounds without work after which the reactor asks itself whether to sleep
+	spinTicks uint64
+	armed     bool // the threads' pollers have been told that nobody polls them
+	asleep    bool // only of a reactor that is polled by hand
+	begun     bool
+	stopped   bool
 	busyLocal uint64 // not yet published
 	idleLocal uint64
-	published uint64
+	sched     schedTurn
+	switches  switchMonitor
 
 	_        [64]byte
 	sleeping atomic.Uint32
 	wakers   atomic.Int32 // that may be about to write to wakefd
+	called   atomic.Bool  // something has been posted
 	_        [56]byte
 
+	control   sync.Mutex // guards what follows; held for a few instructions
+	posted    []event
+	ended     bool
+	switching bool // a SetMode is under way
+
+	modeNow   atomic.Int32
+	polls     atomic.Int32 // the last mode that was not ModeInterrupt
 	busyTicks atomic.Uint64
 	idleTicks atomic.Uint64
 	sleeps    atomic.Uint64
+	stall     stallRecord
 }
 
 func newReactor(f *Framework, core int) (*Reactor, error) {
-	r := &Reactor{fw: f, core: core, epfd: -1, wakefd: -1, spinTicks: f.toTicks(f.opts.HybridSpin)}
+	r := &Reactor{fw: f, core: core, wakefd: -1}
+	r.sched.at, r.switches.at = math.MaxUint64, math.MaxUint64
+	r.events.init(f.opts.EventRingSize)
+	r.applyMode(f.opts.Mode)
 	var err error
-	if r.epfd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return nil, fmt.Errorf("reactor %d: epoll_create: %w", core, err)
+	if r.group, err = NewFDGroup(); err != nil {
+		return nil, fmt.Errorf("reactor %d: %w", core, err)
 	}
-	if r.wakefd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		r.close()
-		return nil, fmt.Errorf("reactor %d: eventfd: %w", core, err)
+	r.wakefd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err == nil {
+		err = r.group.AddExt(r.wakefd, "wake-up", serveWake, r, FDOpts{Type: FDTypeEventfd})
 	}
-	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(r.wakefd)}
-	if err = unix.EpollCtl(r.epfd, unix.EPOLL_CTL_ADD, r.wakefd, &ev); err != nil {
+	if err != nil {
 		r.close()
-		return nil, fmt.Errorf("reactor %d: epoll_ctl: %w", core, err)
+		return nil, fmt.Errorf("reactor %d: %w", core, err)
 	}
 	return r, nil
 }
 
+func serveWake(any) int { return 0 }
+
 func (r *Reactor) close() {
-	for _, fd := range []*int{&r.epfd, &r.wakefd} {
-		if *fd >= 0 {
-			unix.Close(*fd)
-			*fd = -1
-		}
+	if r.wakefd >= 0 {
+		unix.Close(r.wakefd)
+		r.wakefd = -1
 	}
+	r.group.abandon()
 }
 
 // Core returns the CPU that the reactor is pinned to. SPDK: spdk_reactor.lcore
 func (r *Reactor) Core() int { return r.core }
+
+// Framework returns the framework that owns the reactor. Not in SPDK, where it is the process.
+func (r *Reactor) Framework() *Framework { return r.fw }
 
 // ReactorStats says what a reactor did. SPDK: spdk_reactor.busy_tsc, idle_tsc
 type ReactorStats struct {
 	BusyTicks uint64
 	IdleTicks uint64 // spinning without work, and sleeping
 	Sleeps    uint64 // how often it went to sleep
+	Stalls    uint64 // how often a callback blocked it for [Options.StallThreshold]
+	MaxStall  time.Duration
 }
 
 // Stats returns what the reactor did until about 10 ms ago. Any goroutine.
 //
 // SPDK: framework_get_reactors
 func (r *Reactor) Stats() ReactorStats {
-	return ReactorStats{r.busyTicks.Load(), r.idleTicks.Load(), r.sleeps.Load()}
+	return ReactorStats{
+		BusyTicks: r.busyTicks.Load(),
+		IdleTicks: r.idleTicks.Load(),
+		Sleeps:    r.sleeps.Load(),
+		Stalls:    r.stall.count.Load(),
+		MaxStall:  r.fw.Duration(r.stall.longest.Load()),
+	}
 }
 
-func (r *Reactor) addThread(t *Thread) {
-	r.control.Lock()
-	r.newcomers = append(r.newcomers, t)
-	r.control.Unlock()
-	r.called.Store(true)
-	r.wake()
-}
-
-func (r *Reactor) stop() {
-	r.control.Lock()
-	r.stopping = true
-	r.control.Unlock()
-	r.called.Store(true)
-	r.wake()
-}
+// Threads returns the threads that the reactor runs now. On r only.
+//
+// SPDK: the threads list of struct spdk_reactor
+func (r *Reactor) Threads() []*Thread { return slices.Clone(r.threads) }
 
 // wake interrupts the reactor's sleep. Of many callers at once, one writes.
 func (r *Reactor) wake() {
@@ -144,20 +161,39 @@ func (r *Reactor) main(ready chan<- error) {
 		// The goroutine ends locked, so that its pinned OS thread ends with it.
 		runtime.LockOSThread()
 		if err := r.pin(); err != nil {
+			r.end()
 			ready <- err
 			return
 		}
 	}
 	ready <- nil
-	r.now = r.fw.Ticks()
-	r.lastWork = r.now
-	for !r.stopped || len(r.threads) > 0 {
+	r.begin()
+	for !r.stopped || len(r.threads) > 0 || !r.end() {
 		r.runRound()
 	}
 	r.publish()
 	for r.wakers.Load() != 0 { // wakefd is closed next, and its number is anybody's then
 		runtime.Gosched()
 	}
+}
+
+func (r *Reactor) begin() {
+	r.begun = true
+	r.now = r.fw.Ticks()
+	r.lastWork = r.now
+	r.chores()
+}
+
+// end makes the reactor take no events any more, unless one came in meanwhile.
+func (r *Reactor) end() bool {
+	r.control.Lock()
+	defer r.control.Unlock()
+	if len(r.posted) > 0 || !r.events.empty() || !r.events.ring.Close() {
+		return false
+	}
+	r.ended = true
+	r.stall.beat.Store(0)
+	return true
 }
 
 func (r *Reactor) pin() error {
@@ -176,46 +212,121 @@ func (r *Reactor) pin() error {
 	return nil
 }
 
-// runRound polls every thread once and accounts for the time.
-func (r *Reactor) runRound() {
-	if r.called.Load() {
-		r.runControl()
+// Poll runs one round of a reactor of a [Options.Manual] framework and reports whether there
+// was anything to do. A reactor that went to sleep in an earlier round stays asleep until
+// something has woken it or a timed poller is due. From one goroutine at a time.
+//
+// SPDK: _reactor_run
+func (r *Reactor) Poll() (busy bool) {
+	switch {
+	case !r.fw.opts.Manual:
+		panic(fmt.Sprintf("reactor %d is polled by hand but the framework is not manual", r.core))
+	case r.ended:
+		return false
+	case !r.begun:
+		r.begin()
 	}
-	anyBusy, exited := false, false
+	if r.asleep {
+		r.tick()
+		n := r.waitFDs(0)
+		if n == 0 && r.sleepTime() != 0 {
+			return false
+		}
+		r.asleep = false
+		r.wakeUp(n)
+	}
+	return r.runRound()
+}
+
+// Asleep reports whether a reactor that is polled by hand has gone to sleep.
+//
+// Not in SPDK, whose unit tests cannot put a reactor to sleep.
+func (r *Reactor) Asleep() bool { return r.asleep }
+
+// runRound runs a batch of events, polls every thread once and accounts for the time.
+func (r *Reactor) runRound() (busy bool) {
+	if r.called.Load() {
+		r.runPosted()
+		busy = true
+	}
+	if r.events.ready() {
+		r.runEvents()
+		now := r.fw.Ticks()
+		r.busyLocal += now - r.now
+		r.now = now
+		busy = true
+	}
+	changed := false
 	for _, t := range r.threads {
-		if t.poll(r.now) {
+		r.running = t
+		if t.poll(r.now, batchSize) {
 			now := r.fw.Ticks()
 			t.busyLocal += now - r.now
 			r.busyLocal += now - r.now
 			r.now = now
-			anyBusy = true
+			busy = true
 		}
-		if t.state.Load() == uint32(threadExited) {
-			exited = true
+		if t.leaving || t.state.Load() == uint32(threadExited) {
+			changed = true
 		}
 	}
-	if exited {
-		r.threads = slices.DeleteFunc(r.threads, (*Thread).IsExited)
+	if changed {
+		r.letGo()
 	}
-	if anyBusy {
+	if busy {
 		r.lastWork = r.now
 		r.round = 0
-	} else if r.round++; r.round%clockRounds == 0 {
+		if r.armed {
+			r.disarm()
+		}
+	} else if r.round++; r.round%r.idleEvery == 0 {
 		r.idle()
+	}
+	if r.now >= r.choresAt {
+		r.chores()
+	}
+	return busy
+}
+
+// idle runs after idleEvery rounds without work.
+func (r *Reactor) idle() {
+	r.tick()
+	if r.fw.opts.NoPin && !r.fw.opts.Manual {
+		runtime.Gosched()
+	}
+	switch {
+	case r.mode == ModePoll || r.now-r.lastWork < r.spinTicks:
+	case !r.maySleep():
+		r.disarm()
+	case r.arm():
+		r.sleep()
 	}
 }
 
-// idle runs after clockRounds rounds without work.
-func (r *Reactor) idle() {
-	r.tick()
-	if r.now-r.published > r.fw.hz/publishHz {
-		r.publish()
+// arm tells the pollers that nobody polls them any more. It returns false if there was one to
+// tell: then another round has to show that they have no work.
+func (r *Reactor) arm() bool {
+	if r.armed {
+		return true
 	}
-	if r.fw.opts.NoPin {
-		runtime.Gosched()
+	r.armed = true
+	told := false
+	for _, t := range r.threads {
+		t.setIntrMode(true)
+		told = told || t.armable > 0
 	}
-	if r.fw.opts.Mode == ModeHybrid && r.now-r.lastWork > r.spinTicks && r.maySleep() {
-		r.sleep()
+	return !told
+}
+
+// disarm tells the pollers that they are polled again, unless the reactor's mode has them rely
+// on interrupts for good.
+func (r *Reactor) disarm() {
+	if !r.armed || r.mode == ModeInterrupt {
+		return
+	}
+	r.armed = false
+	for _, t := range r.threads {
+		t.setIntrMode(false)
 	}
 }
 
@@ -229,43 +340,47 @@ func (r *Reactor) tick() {
 	r.now = now
 }
 
+// chores is what has to be done from time to time.
+//
+//go:noinline
+func (r *Reactor) chores() {
+	r.stall.check(r)
+	if r.now >= r.publishAt {
+		r.publish()
+	}
+	if r.now >= r.sched.at {
+		r.startScheduling()
+	}
+	if r.now >= r.switches.at {
+		r.countSwitches()
+	}
+	r.choresAt = r.now + r.fw.toTicks(chorePeriod)
+}
+
 func (r *Reactor) publish() {
 	r.busyTicks.Store(r.busyLocal)
 	r.idleTicks.Store(r.idleLocal)
-	r.published = r.now
 	for _, t := range r.threads {
 		t.publish()
 	}
-}
-
-func (r *Reactor) runControl() {
-	r.called.Store(false)
-	r.control.Lock()
-	r.threads = append(r.threads, r.newcomers...)
-	r.newcomers = nil
-	r.stopped = r.stopping
-	r.control.Unlock()
-	if r.stopped {
-		for _, t := range r.threads {
-			t.exit()
-		}
-	}
+	r.publishAt = r.now + r.fw.toTicks(publishPeriod)
 }
 
 // maySleep reports whether everything that the reactor's threads wait for can wake it.
 func (r *Reactor) maySleep() bool {
-	if r.stopped {
-		return false // nobody would wake it when its last thread has exited
+	if r.stopped && len(r.threads) == 0 {
+		return false // it has come to its end
 	}
 	for _, t := range r.threads {
-		if t.spinners > 0 || t.state.Load() != uint32(threadRunning) {
+		if t.spinners > 0 {
 			return false
 		}
 	}
 	return true
 }
 
-// sleep waits in epoll for a message, an interrupt or the next timed poller.
+// sleep waits for a message, an interrupt or the next timed poller. A reactor that is polled
+// by hand only notes that it does.
 func (r *Reactor) sleep() {
 	r.publish()
 	r.sleeping.Store(1)
@@ -273,23 +388,41 @@ func (r *Reactor) sleep() {
 	// so that one of the two sees the other.
 	if r.hasWork() {
 		r.sleeping.Store(0)
+		r.disarm()
 		return
 	}
 	r.sleeps.Store(r.sleeps.Load() + 1)
-	n, errno := sys.EpollWait(r.epfd, r.events[:], r.sleepTime())
-	r.sleeping.Store(0)
+	if r.fw.opts.Manual {
+		r.asleep = true
+		return
+	}
+	r.stall.beat.Store(0)
+	n := r.waitFDs(r.sleepTime())
+	r.wakeUp(n)
+}
+
+func (r *Reactor) waitFDs(timeout int64) int {
+	n, errno := r.group.poll(timeout)
 	if errno != 0 && errno != unix.EINTR {
-		panic(fmt.Sprintf("reactor %d: epoll_wait on fd %d: %v", r.core, r.epfd, errno))
+		panic(fmt.Sprintf("reactor %d: waiting for interrupts: %v", r.core, errno))
 	}
+	return n
+}
+
+// wakeUp ends a sleep: n interrupts have come.
+func (r *Reactor) wakeUp(n int) {
+	r.sleeping.Store(0)
 	r.tick()
-	for i := range n {
-		r.serve(&r.events[i])
+	r.stall.beat.Store(r.now)
+	if _, errno := r.group.serve(n); errno != 0 {
+		panic(fmt.Sprintf("reactor %d: serving interrupts: %v", r.core, errno))
 	}
+	r.disarm()
 	r.lastWork = r.now
 }
 
 func (r *Reactor) hasWork() bool {
-	if r.called.Load() {
+	if r.called.Load() || !r.events.empty() {
 		return true
 	}
 	for _, t := range r.threads {
@@ -300,12 +433,14 @@ func (r *Reactor) hasWork() bool {
 	return false
 }
 
-// sleepTime returns the nanoseconds until the next timed poller, -1 if there is none.
+// sleepTime returns the nanoseconds until the reactor has to be awake again, -1 if it need not
+// be on its own account.
 func (r *Reactor) sleepTime() int64 {
-	next := uint64(math.MaxUint64)
+	next := r.sched.at
 	for _, t := range r.threads {
-		if len(t.timed) > 0 {
-			next = min(next, t.timed[0].nextRun)
+		next = min(next, t.nextTimer())
+		if t.state.Load() != uint32(threadRunning) {
+			next = min(next, t.exitDeadline)
 		}
 	}
 	switch {
@@ -315,4 +450,21 @@ func (r *Reactor) sleepTime() int64 {
 		return 0
 	}
 	return int64(r.fw.Duration(next - r.now))
+}
+
+// nextTimer returns when a timed poller of t needs its reactor awake.
+func (t *Thread) nextTimer() uint64 {
+	if len(t.timed) == 0 {
+		return math.MaxUint64
+	}
+	if t.softTimers == 0 {
+		return t.timed[0].nextRun
+	}
+	next := uint64(math.MaxUint64)
+	for _, p := range t.timed {
+		if !p.interruptible {
+			next = min(next, p.nextRun)
+		}
+	}
+	return next
 }

@@ -123,26 +123,16 @@ func TestSpinningPollerKeepsTheReactorAwake(t *testing.T) {
 		step("registered", func() { p = th.RegisterPoller("", idle, nil, 0) }, true)
 		step("paused", func() { p.Pause() }, false)
 		step("resumed", func() { p.Resume() }, true)
-		step("interruptible", func() { p.RegisterInterrupt(); p.RegisterInterrupt() }, false)
+		step("interruptible", func() { p.RegisterInterrupt(nil, nil); p.RegisterInterrupt(nil, nil) }, false)
 		step("paused, interruptible", func() { p.Pause() }, false)
 		step("resumed, interruptible", func() { p.Resume() }, false)
 		step("unregistered", func() { p.Unregister() }, false)
 		step("registered again", func() { p = th.RegisterPoller("", idle, nil, 0) }, true)
-		step("made interruptible while pausing", func() { p.Pause(); p.RegisterInterrupt() }, false)
+		step("made interruptible while pausing", func() { p.Pause(); p.RegisterInterrupt(nil, nil) }, false)
 		step("resumed", func() { p.Resume() }, false)
 		step("replaced", func() { p.Unregister(); p = th.RegisterPoller("", idle, nil, 0) }, true)
 		step("unregistered", func() { p.Unregister() }, false)
 	})
-}
-
-func eventfd(tb testing.TB) int {
-	tb.Helper()
-	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { unix.Close(fd) })
-	return fd
 }
 
 func signal(tb testing.TB, fd int) {
@@ -188,7 +178,7 @@ func TestInterruptWakesTheReactor(t *testing.T) {
 						t.Error("a descriptor that is not open was registered")
 					}
 					p = th.RegisterPoller("eventfd", serve, nil, 0)
-					p.RegisterInterrupt()
+					p.RegisterInterrupt(nil, nil)
 				})
 				for range 5 {
 					sleeps(t, fw.Reactors()[0])

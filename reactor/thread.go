@@ -2,33 +2,10 @@ package reactor
 
 import (
 	"fmt"
-	"runtime"
-	"strings"
 	"sync/atomic"
-	"syscall"
-	"time"
 
 	"github.com/spdk-go/spdk-go/mempool"
 )
-
-const (
-	// msgBatch is how many messages a round runs. SPDK: SPDK_MSG_BATCH_SIZE
-	msgBatch = 8
-	// exitTimeout is how long an exiting thread may be held. SPDK: SPDK_THREAD_EXIT_TIMEOUT_SEC
-	exitTimeout = 5 * time.Second
-	// forcedRounds is how often the deferred calls of a thread that is forced to exit are run.
-	forcedRounds = 1000
-)
-
-// MsgFunc is the function of a message; t is the thread that the message was sent to.
-//
-// SPDK: spdk_msg_fn
-type MsgFunc func(t *Thread, ctx any)
-
-type message struct {
-	fn  MsgFunc
-	ctx any
-}
 
 type threadState uint32
 
@@ -47,31 +24,57 @@ type Thread struct {
 	fw      *Framework
 	name    string
 	id      uint64
-	reactor *Reactor
+	reactor atomic.Pointer[Reactor] // changes when the thread moves; nil when polled by hand
 	state   atomic.Uint32
+	urgent  atomic.Uint32 // urgentCritical and so on
 
-	critical atomic.Pointer[MsgFunc]
-	msgs     mempool.MPSC[message] // from anywhere
-	local    mempool.FIFO[message] // from threads of the same reactor, see SendMsgFrom
+	msgs     mailbox[message]
 	deferred mempool.FIFO[message] // from this thread, see Defer
 
-	batch    [msgBatch]message // being run, see runMessages
 	inPoll   bool
+	leaving  bool // SetCpumask or the scheduler wants it on another reactor
+	locks    int  // spinlocks held
 	active   []*Poller
 	spinners int // active pollers that keep the reactor from sleeping
 	timed    timerHeap
-	paused   []*Poller
+	after    []message // post-poller handlers, see AfterPoller
+	watch    watch
 
+	// what follows is not touched in a round without something special
+
+	critical  atomic.Pointer[MsgFunc]
+	roomQueue atomic.Pointer[RoomWait] // who waits for room here, a stack
+	roomList  *RoomWait                // and a list of those taken off it
+	roomCalls atomic.Pointer[RoomWait] // waits of this thread that have come to their end, a stack
+	roomWaits []*RoomWait              // waits of this thread
+
+	cpumask atomic.Pointer[Cpuset] // nil: any
+	bound   atomic.Bool
+	target  int // the core to move to, anyCore to choose one of cpumask
+	first   int // the core it ran on first, anyCore before that
+
+	pollers      int // registered and not unregistered
+	paused       []*Poller
+	softTimers   int // timed pollers that an interrupt stands in for
+	armable      int // pollers with an interrupt function
+	runningAfter bool
 	lastPollerID uint64
 	timerOrder   uint64
+
 	exitDeadline uint64
+	visits       int // of ForEachThread that this thread waits for, or that are here
 	interrupts   []*Interrupt
+	group        *FDGroup // of the interrupts, nested in that of the reactor
+	intrMode     bool
+	bell         atomic.Pointer[bell]
 	exts         [maxExt]ThreadExt
 
-	busyLocal uint64 // ticks, not yet published
-	idleLocal uint64
-	busyTicks atomic.Uint64
-	idleTicks atomic.Uint64
+	lastTicks  uint64 // at the end of the last round, when polled by hand
+	busyLocal  uint64 // ticks, not yet published
+	idleLocal  uint64
+	busyTicks  atomic.Uint64
+	idleTicks  atomic.Uint64
+	schedStats ThreadStats // as of the last gathering of the scheduler
 }
 
 // Name returns the name given at creation. SPDK: spdk_thread_get_name
@@ -86,10 +89,16 @@ func (t *Thread) ID() uint64 { return t.id }
 // process.
 func (t *Thread) Framework() *Framework { return t.fw }
 
-// Reactor returns the reactor that runs the thread, nil when it is polled by hand.
+// Reactor returns the reactor that runs the thread, nil when it is polled by hand. On t the
+// answer stays true for the round; elsewhere the thread may have moved meanwhile.
 //
 // SPDK: struct spdk_lw_thread
-func (t *Thread) Reactor() *Reactor { return t.reactor }
+func (t *Thread) Reactor() *Reactor { return t.reactor.Load() }
+
+// IsAppThread reports whether t is the first thread of its framework.
+//
+// SPDK: spdk_thread_is_app_thread
+func (t *Thread) IsAppThread() bool { return t.id == 1 }
 
 // IsRunning reports whether [Thread.Exit] has not been called yet.
 //
@@ -101,15 +110,60 @@ func (t *Thread) IsRunning() bool { return threadState(t.state.Load()) == thread
 // SPDK: spdk_thread_is_exited
 func (t *Thread) IsExited() bool { return threadState(t.state.Load()) == threadExited }
 
+// ThreadStats says what a thread did with its time. SPDK: struct spdk_thread_stats
+type ThreadStats struct {
+	BusyTicks uint64
+	IdleTicks uint64
+}
+
 // Stats returns the ticks that the thread spent busy and idle, until a few milliseconds ago
-// for a thread of a reactor.
+// for a thread of a reactor. Any goroutine.
 //
 // SPDK: spdk_thread_get_stats
-func (t *Thread) Stats() (busy, idle uint64) { return t.busyTicks.Load(), t.idleTicks.Load() }
+func (t *Thread) Stats() ThreadStats { return ThreadStats{t.busyTicks.Load(), t.idleTicks.Load()} }
+
+// LastTicks returns the time that the last round ended, or, on a reactor, at which the reactor
+// last looked at the clock. On t only.
+//
+// SPDK: spdk_thread_get_last_tsc
+func (t *Thread) LastTicks() uint64 {
+	if r := t.reactor.Load(); r != nil {
+		return r.now
+	}
+	return t.lastTicks
+}
+
+// IsIdle reports whether t has neither messages nor a poller that would run; paused pollers
+// do not count. On t only.
+//
+// SPDK: spdk_thread_is_idle
+func (t *Thread) IsIdle() bool { return !t.hasWork() && len(t.active) == 0 && len(t.timed) == 0 }
+
+// HasActivePollers reports whether t has pollers that run every round. On t only.
+//
+// SPDK: spdk_thread_has_active_pollers
+func (t *Thread) HasActivePollers() bool { return len(t.active) > 0 }
+
+// HasPollers reports whether t has any poller, paused ones included. On t only.
+//
+// SPDK: spdk_thread_has_pollers
+func (t *Thread) HasPollers() bool { return len(t.active)+len(t.timed)+len(t.paused) > 0 }
+
+// NextPollerExpiration returns the tick at which the next timed poller is due, 0 if there is
+// none. On t only.
+//
+// SPDK: spdk_thread_next_poller_expiration
+func (t *Thread) NextPollerExpiration() uint64 {
+	if len(t.timed) == 0 {
+		return 0
+	}
+	return t.timed[0].nextRun
+}
 
 // AssertCurrent panics when t is not in a round, so that the caller cannot be running on it.
 // It costs a load, so the calls that need it make it always; a caller from elsewhere that
-// comes while t happens to be in a round is left to the race detector.
+// comes while t happens to be in a round is left to the race detector. A framework without
+// reactors has no rounds of its own: there nothing is checked.
 //
 // Not in SPDK, where spdk_get_thread() == thread is asserted.
 func (t *Thread) AssertCurrent() {
@@ -123,144 +177,33 @@ func (t *Thread) notCurrent() {
 	panic(fmt.Sprintf("reactor: this call must be made on thread %q", t.name))
 }
 
-// SendMsg has fn called with ctx on t, later. Any goroutine may call it. It returns 0,
-// ENOMEM when t has no room for a message, or ESRCH when t has exited; fn is called if and
-// only if it returned 0, even if t is forced to exit.
-//
-// SPDK: spdk_thread_send_msg, which aborts the process instead of returning an error.
-func (t *Thread) SendMsg(fn MsgFunc, ctx any) syscall.Errno {
-	switch t.msgs.Push(message{fn, ctx}) {
-	case mempool.Full:
-		return syscall.ENOMEM
-	case mempool.Closed:
-		return syscall.ESRCH
-	}
-	t.wake()
-	return 0
-}
-
-// SendMsgFrom is [Thread.SendMsg] for a caller that runs on the thread from, and cheaper
-// when both threads belong to one reactor.
-//
-// Not in SPDK: there spdk_thread_send_msg finds out itself.
-func (t *Thread) SendMsgFrom(from *Thread, fn MsgFunc, ctx any) syscall.Errno {
-	// The local queue is taken only while the shared ring is empty, and always run before
-	// it: so messages of one sender stay in order, and the ring cannot starve.
-	if from.reactor == t.reactor && !t.IsExited() {
-		if !t.msgs.Empty() {
-			t.takeRing()
-		}
-		if t.local.Len() < t.fw.opts.MsgRingSize && t.msgs.Empty() {
-			t.local.Push(message{fn, ctx})
-			return 0
-		}
-	}
-	return t.SendMsg(fn, ctx)
-}
-
-// takeRing moves the messages of the shared ring to the local queue. Otherwise threads that
-// keep a few messages going round would never get off the ring again.
-//
-//go:noinline
-func (t *Thread) takeRing() {
-	var m message
-	for t.local.Len() < t.fw.opts.MsgRingSize && t.msgs.Pop(&m) {
-		t.local.Push(m)
-	}
-	t.msgs.Release()
-}
-
-// Defer has fn called with ctx on t in its next round, before any message. On t only. It
-// cannot fail: use it for work whose amount is bounded by objects that exist already, such
-// as the completion of an IO.
-//
-// SPDK: spdk_thread_send_msg to the calling thread
-func (t *Thread) Defer(fn MsgFunc, ctx any) { t.deferred.Push(message{fn, ctx}) }
-
-// SendMsgRetry is [Thread.SendMsgFrom] that does not give up: while t has no room, the
-// caller's thread tries again every round. It returns false, and fn is never called, when t
-// has exited by the time of the call. It allocates when t is full; not for hot paths.
-//
-// Not in SPDK, whose queue is assumed to be large enough.
-func (t *Thread) SendMsgRetry(from *Thread, fn MsgFunc, ctx any) bool {
-	switch t.SendMsgFrom(from, fn, ctx) {
-	case 0:
-		return true
-	case syscall.ESRCH:
-		return false
-	}
-	from.Defer(retrySend, &sendRetry{to: t, msg: message{fn, ctx}})
-	return true
-}
-
-type sendRetry struct {
-	to  *Thread
-	msg message
-}
-
-func retrySend(t *Thread, ctx any) {
-	r := ctx.(*sendRetry)
-	if r.to.SendMsgFrom(t, r.msg.fn, r.msg.ctx) == syscall.ENOMEM {
-		t.Defer(retrySend, r)
-	}
-}
-
-// SendCriticalMsg has fn called on t before anything else. There is one slot: EBUSY says
-// that an earlier critical message has not run yet. Any goroutine may call it.
-//
-// SPDK: spdk_thread_send_critical_msg, which aborts the process when the slot is taken.
-func (t *Thread) SendCriticalMsg(fn MsgFunc) syscall.Errno {
-	if !t.critical.CompareAndSwap(nil, &fn) {
-		if t.IsExited() {
-			return syscall.ESRCH
-		}
-		return syscall.EBUSY
-	}
-	t.wake()
-	return 0
-}
-
-// noMoreCritical takes the slot of an exited thread.
-var noMoreCritical MsgFunc
-
-// ExecMsg calls fn at once if the caller's thread is t, and sends a message otherwise.
-//
-// SPDK: spdk_thread_exec_msg
-func (t *Thread) ExecMsg(from *Thread, fn MsgFunc, ctx any) syscall.Errno {
-	if from == t {
-		fn(t, ctx)
-		return 0
-	}
-	return t.SendMsgFrom(from, fn, ctx)
-}
-
-func (t *Thread) wake() {
-	if r := t.reactor; r != nil {
-		r.wake()
-	}
-}
-
 // Poll runs one round of the thread by hand, at the time now in ticks (0 means the
-// framework's clock). It reports whether there was anything to do. Only for frameworks
-// without reactors.
+// framework's clock), with at most maxMsgs messages (0, or more than 8, means 8). It reports
+// whether there was anything to do. Only for frameworks without reactors.
 //
 // SPDK: spdk_thread_poll
-func (t *Thread) Poll(now uint64) (busy bool) {
-	if t.reactor != nil {
+func (t *Thread) Poll(maxMsgs int, now uint64) (busy bool) {
+	if t.reactor.Load() != nil {
 		panic(fmt.Sprintf("reactor: thread %q is polled by hand but belongs to a reactor", t.name))
 	}
 	if t.IsExited() {
 		return false
 	}
-	start := t.fw.Ticks()
-	if now == 0 {
-		now = start
+	if maxMsgs <= 0 {
+		maxMsgs = batchSize
 	}
-	busy = t.poll(now)
+	if now == 0 {
+		now = t.fw.Ticks()
+	}
+	if t.intrMode && t.group != nil {
+		busy = t.serveInterrupts()
+	}
+	busy = t.poll(now, min(maxMsgs, batchSize)) || busy
+	t.lastTicks = t.fw.Ticks()
 	if busy {
-		t.busyLocal += t.fw.Ticks() - start
+		t.busyLocal += t.lastTicks - now
 	} else {
-		t.idleLocal += t.fw.Ticks() - start
+		t.idleLocal += t.lastTicks - now
 	}
 	t.publish()
 	return busy
@@ -272,18 +215,18 @@ func (t *Thread) publish() {
 }
 
 // poll runs one round.
-func (t *Thread) poll(now uint64) (busy bool) {
+func (t *Thread) poll(now uint64, maxMsgs int) (busy bool) {
 	t.inPoll = true
-	if t.critical.Load() != nil {
-		t.runCritical()
+	if t.urgent.Load() != 0 {
+		t.runUrgent()
 		busy = true
 	}
-	if t.deferred.Len() > 0 {
-		runQueue(t, &t.deferred, t.deferred.Len())
+	if n := t.deferred.Len(); n > 0 {
+		t.runQueue(&t.deferred, n)
 		busy = true
 	}
-	if t.local.Len() > 0 || t.msgs.Ready() {
-		t.runMessages()
+	if t.msgs.ready() {
+		t.runMessages(maxMsgs)
 		busy = true
 	}
 	if len(t.active) > 0 && t.pollActive() {
@@ -299,143 +242,7 @@ func (t *Thread) poll(now uint64) (busy bool) {
 	return busy
 }
 
-func (t *Thread) runCritical() {
-	fn := t.critical.Load()
-	t.critical.Store(nil)
-	(*fn)(t, nil)
-}
-
-// runMessages runs at most msgBatch messages that were there at the start.
-func (t *Thread) runMessages() {
-	n := min(t.local.Len(), msgBatch)
-	runQueue(t, &t.local, n)
-	if t.local.Len() > 0 {
-		return // the shared ring has to wait until the local queue is empty, see SendMsgFrom
-	}
-	// All are taken before the first runs, which may send more. Counting them instead would
-	// touch the cache line that senders fight for.
-	batch := t.batch[:0]
-	for n+len(batch) < msgBatch && t.msgs.Pop(&t.batch[len(batch)]) {
-		batch = t.batch[:len(batch)+1]
-	}
-	for i := range batch {
-		batch[i].fn(t, batch[i].ctx)
-	}
-	clear(batch)
-	t.msgs.Release()
-}
-
-func runQueue(t *Thread, q *mempool.FIFO[message], n int) {
-	for range n {
-		m := q.Pop()
-		m.fn(t, m.ctx)
-	}
-}
-
 // hasWork reports whether a round would find something other than pollers.
 func (t *Thread) hasWork() bool {
-	return t.deferred.Len() > 0 || t.local.Len() > 0 || !t.msgs.Empty() || t.critical.Load() != nil
-}
-
-// Exit asks t to end: it ends once it holds no message, poller, channel or interrupt, or
-// after 5 seconds, by force and with a report of what held it: the messages are run then,
-// pollers and interrupts are never called again. Until then it runs as before. On t only;
-// calling it again is harmless.
-//
-// SPDK: spdk_thread_exit
-func (t *Thread) Exit() {
-	t.AssertCurrent()
-	t.exit()
-}
-
-func (t *Thread) exit() {
-	if t.state.CompareAndSwap(uint32(threadRunning), uint32(threadExiting)) {
-		t.exitDeadline = t.fw.Ticks() + t.fw.toTicks(exitTimeout)
-	}
-}
-
-// tryExit ends an exiting thread if nothing holds it any more.
-func (t *Thread) tryExit(now uint64) {
-	if t.IsExited() {
-		return
-	}
-	held := t.Holding()
-	switch {
-	case held == "" && t.close():
-	case now >= t.exitDeadline:
-		t.force()
-		t.fw.warn("thread is forced to exit: release what holds it before Exit",
-			"thread", t.name, "held by", held)
-	default:
-		return
-	}
-	t.state.Store(uint32(threadExited))
-	t.fw.removeThread(t)
-}
-
-// close stops t from taking messages, unless one came in meanwhile.
-func (t *Thread) close() bool {
-	if !t.critical.CompareAndSwap(nil, &noMoreCritical) {
-		return false
-	}
-	if !t.msgs.Close() {
-		t.critical.Store(nil)
-		return false
-	}
-	return true
-}
-
-// force stops t from taking messages, runs those it has taken, and lets go of what the
-// kernel knows of it.
-func (t *Thread) force() {
-	t.state.Store(uint32(threadExited)) // so that nothing is added to the local queue
-	t.msgs.Shut()
-	if fn := t.critical.Swap(&noMoreCritical); fn != nil {
-		(*fn)(t, nil)
-	}
-	runQueue(t, &t.deferred, t.deferred.Len())
-	runQueue(t, &t.local, t.local.Len())
-	for m := (message{}); !t.msgs.Empty(); {
-		if t.msgs.Pop(&m) {
-			m.fn(t, m.ctx)
-		} else {
-			runtime.Gosched() // its sender is about to write it
-		}
-	}
-	t.msgs.Release()
-	// What ran may have put off work that others count on; what puts itself off for ever is given up.
-	for i := 0; i < forcedRounds && t.deferred.Len() > 0; i++ {
-		runQueue(t, &t.deferred, t.deferred.Len())
-	}
-	for _, i := range t.interrupts {
-		_ = i.forget() // EBADF: it was closed already
-	}
-}
-
-// Holding says in words what keeps t from exiting, "" if nothing does. On t only.
-//
-// Not in SPDK, which logs the first such thing.
-func (t *Thread) Holding() string {
-	var held []string
-	if n := t.deferred.Len() + t.local.Len() + t.msgs.Count(); n > 0 {
-		held = append(held, fmt.Sprintf("%d messages", n))
-	}
-	for _, pollers := range [][]*Poller{t.active, t.timed, t.paused} {
-		for _, p := range pollers {
-			if p.state != PollerUnregistered {
-				held = append(held, fmt.Sprintf("poller %s", p.name))
-			}
-		}
-	}
-	for _, i := range t.interrupts {
-		held = append(held, fmt.Sprintf("interrupt %s", i.name))
-	}
-	for _, e := range t.exts {
-		if e != nil {
-			if h := e.Holding(); h != "" {
-				held = append(held, h)
-			}
-		}
-	}
-	return strings.Join(held, ", ")
+	return t.deferred.Len() > 0 || !t.msgs.empty() || t.urgent.Load() != 0 || t.roomQueue.Load() != nil
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/spdk-go/spdk-go/reactor"
 )
 
@@ -28,6 +30,20 @@ func (j *journal) says(s string) reactor.MsgFunc {
 // polls returns a poller that writes s down and answers rc.
 func (j *journal) polls(s string, rc reactor.PollerResult) reactor.PollerFunc {
 	return func(*reactor.Thread, any) reactor.PollerResult { j.add(s); return rc }
+}
+
+// nothing is a message that does nothing.
+func nothing(*reactor.Thread, any) {}
+
+// eventfd returns an eventfd that lives as long as the test.
+func eventfd(tb testing.TB) int {
+	tb.Helper()
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { unix.Close(fd) })
+	return fd
 }
 
 // panics reports whether fn panics.

@@ -85,7 +85,7 @@ func newFlags() (*pflag.FlagSet, *config) {
 		"`POLICY` for what the kernel may cache: none makes every read and write a request, auto keeps pages as long "+
 			"as nobody else changed the file, always keeps everything, e.g. none", setCache)
 	value("mode", "", c.mode.String(),
-		"`MODE` of an idle reactor: poll lets it spin, hybrid lets it spin for a while and then sleep, e.g. poll",
+		"`MODE` of an idle reactor: poll: it spins; interrupt: it sleeps at once; hybrid: it spins a while first, e.g. poll",
 		setMode)
 	value("max-write", "", "1M",
 		"longest write request in `BYTES`, a multiple of 4K from 4K to 1M, e.g. 128K", setMaxWrite)
@@ -137,13 +137,13 @@ func setCpumask(c *config, v string) error {
 }
 
 func setMode(c *config, v string) error {
-	for _, m := range []reactor.Mode{reactor.ModePoll, reactor.ModeHybrid} {
+	for _, m := range reactor.Modes {
 		if m.String() == v {
 			c.mode = m
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is not a mode (want poll or hybrid)", v)
+	return fmt.Errorf("%q is not a mode (want hybrid, poll or interrupt)", v)
 }
 
 func setCache(c *config, v string) error {

@@ -138,7 +138,7 @@ func badFlags(t *testing.T) []struct {
 			`invalid argument "[1-0]" for "-m, --cpumask" flag: CPU mask "[1-0]"`},
 		{"cpumask without such a CPU", []string{"--cpumask", "[1000]"}, "--cpumask: CPU 1000 cannot be used here"},
 		{"mode", []string{"--mode", "fast"},
-			`invalid argument "fast" for "--mode" flag: "fast" is not a mode (want poll or hybrid)`},
+			`invalid argument "fast" for "--mode" flag: "fast" is not a mode (want hybrid, poll or interrupt)`},
 		{"mode empty", []string{"--mode="}, `invalid argument "" for "--mode" flag: "" is not a mode`},
 		{"cache", []string{"--cache", "some"},
 			`invalid argument "some" for "--cache" flag: "some" is not a cache policy (want none, auto or always)`},

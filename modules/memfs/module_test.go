@@ -379,7 +379,7 @@ func TestLockedFile(t *testing.T) {
 		t.Fatal(errno)
 	}
 	for range 10 {
-		s.Threads[0].Poll(0)
+		s.Threads[0].Poll(0, 0)
 	}
 	if get.calls+aborted.calls != 0 {
 		t.Fatal("completed while the file was locked")
@@ -388,7 +388,7 @@ func TestLockedFile(t *testing.T) {
 		t.Fatal(errno)
 	}
 	for range 10 {
-		s.Threads[0].Poll(0)
+		s.Threads[0].Poll(0, 0)
 	}
 	if abort.calls != 1 || abort.errno != 0 || aborted.calls != 1 || aborted.errno != syscall.EINTR || get.calls != 0 {
 		t.Errorf("abort %+v, aborted %+v, other %+v", abort, aborted, get)

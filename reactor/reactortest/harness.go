@@ -85,7 +85,7 @@ func (h *Harness) AddThread(name string) *reactor.Thread {
 // SPDK: poll_threads_once
 func (h *Harness) PollOnce() (busy bool) {
 	for _, t := range h.Threads {
-		if !t.IsExited() && t.Poll(0) {
+		if !t.IsExited() && t.Poll(0, 0) {
 			busy = true
 		}
 	}
@@ -94,7 +94,7 @@ func (h *Harness) PollOnce() (busy bool) {
 
 // PollThread polls thread i until it has nothing to do. SPDK: poll_thread
 func (h *Harness) PollThread(i int) {
-	for h.Threads[i].Poll(0) {
+	for h.Threads[i].Poll(0, 0) {
 	}
 }
 

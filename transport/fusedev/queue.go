@@ -442,7 +442,7 @@ func (q *queue) start() error {
 		return fmt.Errorf("fusedev: thread %s: %w", q.t.Name(), err)
 	}
 	q.poller = q.t.RegisterPoller("fusedev", pollQueue, q, 0)
-	q.poller.RegisterInterrupt()
+	q.poller.RegisterInterrupt(nil, nil)
 	q.retryPoller = q.t.RegisterPoller("fusedev_retry", pollRetry, q, retryPeriod)
 	q.retryPoller.Pause()
 	q.state = stateReading

@@ -177,7 +177,7 @@ func TestQueueRetriesWithoutResources(t *testing.T) {
 	b.srv.enobufs = 3
 	u := b.ask(fuseabi.FUSE_GETATTR, fuseabi.Bytes(&fuseabi.GetattrIn{}))
 	v := b.ask(fuseabi.FUSE_STATFS)
-	b.t.Poll(0)
+	b.t.Poll(0, 0)
 	if b.srv.enobufs != 2 {
 		t.Fatalf("the request was submitted %d times in the first round", 3-b.srv.enobufs)
 	}
@@ -449,7 +449,7 @@ func TestQueueDoesNotAllocate(t *testing.T) {
 		for _, req := range [][]byte{small, write, read} {
 			b.askRaw(req)
 		}
-		b.t.Poll(0)
+		b.t.Poll(0, 0)
 		for len(b.srv.held) > 0 {
 			b.srv.complete(len(b.srv.held)-1, 0, 16)
 		}
@@ -471,7 +471,7 @@ func BenchmarkQueueRoundTrip(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		bn.askRaw(req)
-		bn.t.Poll(0)
+		bn.t.Poll(0, 0)
 		bn.srv.complete(0, 0, 104)
 		if _, err := unix.Read(bn.kernel, bn.buf); err != nil {
 			b.Fatal(err)

@@ -1,0 +1,83 @@
+package reactor
+
+import "syscall"
+
+// Mode says what a reactor does when it has nothing to do. Not in SPDK, where it is the
+// in_interrupt flag of a reactor.
+type Mode int32
+
+// The modes of a reactor. SPDK: the in_interrupt flag of struct spdk_reactor
+const (
+	ModeHybrid    Mode = iota // spin for a while, then sleep until something happens
+	ModePoll                  // spin
+	ModeInterrupt             // sleep at once
+)
+
+// Modes are the modes there are, the default first. Not in SPDK.
+var Modes = []Mode{ModeHybrid, ModePoll, ModeInterrupt}
+
+// String returns the mode's name on a command line.
+func (m Mode) String() string { return [...]string{"hybrid", "poll", "interrupt"}[m] }
+
+// Mode returns the reactor's mode. Any goroutine.
+//
+// SPDK: in_interrupt of struct spdk_reactor
+func (r *Reactor) Mode() Mode { return Mode(r.modeNow.Load()) }
+
+// SetMode switches the reactor to mode m while it runs; done (which may be nil) is then called
+// on r with ctx as its first argument. Nothing is lost by a switch: messages, timed pollers and
+// interrupts go on. Any goroutine may call it. It returns 0, EBUSY while another switch of r is
+// under way, or ESRCH when r has ended; done is called if and only if it returned 0.
+//
+// SPDK: spdk_reactor_set_interrupt_mode, which wants to be called on the scheduling reactor and
+// calls back there.
+func (r *Reactor) SetMode(m Mode, done EventFunc, ctx any) syscall.Errno {
+	r.control.Lock()
+	busy := r.switching
+	r.switching = true
+	r.control.Unlock()
+	if busy {
+		return syscall.EBUSY
+	}
+	if !r.post(switchMode, &modeSwitch{m, done, ctx}, nil) {
+		return syscall.ESRCH
+	}
+	return 0
+}
+
+type modeSwitch struct {
+	mode Mode
+	done EventFunc
+	ctx  any
+}
+
+func switchMode(r *Reactor, arg1, _ any) {
+	s := arg1.(*modeSwitch)
+	r.applyMode(s.mode)
+	if s.mode == ModeInterrupt {
+		r.arm()
+	} else {
+		r.disarm()
+	}
+	r.control.Lock()
+	r.switching = false
+	r.control.Unlock()
+	if s.done != nil {
+		s.done(r, s.ctx, nil)
+	}
+}
+
+func (r *Reactor) applyMode(m Mode) {
+	r.mode = m
+	r.modeNow.Store(int32(m))
+	if m != ModeInterrupt {
+		r.polls.Store(int32(m))
+	}
+	r.idleEvery, r.spinTicks = clockRounds, r.fw.toTicks(r.fw.opts.HybridSpin)
+	if m == ModeInterrupt {
+		r.idleEvery, r.spinTicks = 1, 0
+	}
+}
+
+// pollMode returns the mode of a reactor that is taken out of interrupt mode.
+func (r *Reactor) pollMode() Mode { return Mode(r.polls.Load()) }
