@@ -276,6 +276,12 @@ func exportedFunc(d *ast.FuncDecl) (string, bool) {
 	if slices.Contains(stdMethods, d.Name.Name) {
 		return "", false
 	}
+	typ := receiverType(d)
+	return typ + "." + d.Name.Name, ast.IsExported(typ)
+}
+
+// receiverType names the type that d is a method of, without pointers and type parameters.
+func receiverType(d *ast.FuncDecl) string {
 	typ := d.Recv.List[0].Type
 	for {
 		switch x := typ.(type) {
@@ -286,9 +292,9 @@ func exportedFunc(d *ast.FuncDecl) (string, bool) {
 		case *ast.IndexListExpr:
 			typ = x.X
 		case *ast.Ident:
-			return x.Name + "." + d.Name.Name, x.IsExported()
+			return x.Name
 		default:
-			return "", false
+			return ""
 		}
 	}
 }
