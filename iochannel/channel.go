@@ -3,6 +3,7 @@ package iochannel
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -63,6 +64,20 @@ func (ts *threadState) Holding() string {
 		held = append(held, fmt.Sprintf("%d devices being unregistered", ts.unregisters))
 	}
 	return strings.Join(held, ", ")
+}
+
+// Channels goes through the channels of t, in no particular order. On t only, and without
+// creating or destroying channels meanwhile.
+//
+// SPDK: spdk_thread_get_first_io_channel, spdk_thread_get_next_io_channel
+func Channels(t *reactor.Thread) iter.Seq[*Channel] {
+	return func(yield func(*Channel) bool) {
+		for _, ch := range stateOf(t).bySlot {
+			if ch != nil && !yield(ch) {
+				return
+			}
+		}
+	}
 }
 
 // find returns the thread's channel of d, nil if there is none.
