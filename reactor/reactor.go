@@ -251,7 +251,7 @@ func (r *Reactor) runRound() (busy bool) {
 	}
 	if r.events.ready() {
 		r.runEvents()
-		now := r.fw.Ticks()
+		now := r.clock()
 		r.busyLocal += now - r.now
 		r.now = now
 		busy = true
@@ -260,7 +260,7 @@ func (r *Reactor) runRound() (busy bool) {
 	for _, t := range r.threads {
 		r.running = t
 		if t.poll(r.now, batchSize) {
-			now := r.fw.Ticks()
+			now := r.clock()
 			t.busyLocal += now - r.now
 			r.busyLocal += now - r.now
 			r.now = now
@@ -330,9 +330,13 @@ func (r *Reactor) disarm() {
 	}
 }
 
+// clock returns the time. The counters of two CPUs can be a little apart, and a reactor that is
+// not pinned meets both.
+func (r *Reactor) clock() uint64 { return max(r.now, r.fw.Ticks()) }
+
 // tick reads the clock and accounts the time since the last reading as idle.
 func (r *Reactor) tick() {
-	now := r.fw.Ticks()
+	now := r.clock()
 	r.idleLocal += now - r.now
 	for _, t := range r.threads {
 		t.idleLocal += (now - r.now) / uint64(len(r.threads))
