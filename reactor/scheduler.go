@@ -259,14 +259,11 @@ func (f *Framework) SetGovernor(name string) error {
 	}
 	var next Governor
 	if name != "" {
-		create := governors[name]
-		if create == nil {
-			return fmt.Errorf("reactor: there is no governor %q, only %q (is its package imported?): %w",
-				name, Governors(), syscall.EINVAL)
+		var err error
+		if next, err = NewGovernor(name); err != nil {
+			return err
 		}
-		next = create()
-		cores := NewCpuset(f.opts.Cores...)
-		if err := next.Init(cores); err != nil {
+		if err := next.Init(f.Cpuset()); err != nil {
 			return fmt.Errorf("reactor: governor %q: %w", name, err)
 		}
 	}
