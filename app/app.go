@@ -30,6 +30,12 @@ type Options struct {
 	Mode reactor.Mode
 	// NoPin leaves the reactors unpinned, see [reactor.Options].
 	NoPin bool
+	// DisableCPUMaskLocks has the application not claim its CPUs. Otherwise each pinned
+	// reactor's CPU is locked by a file in [reactor.CoreLockDir], so that two applications,
+	// SPDK's included, do not spin on one CPU without knowing.
+	//
+	// SPDK: disable_cpumask_locks
+	DisableCPUMaskLocks bool
 	// Fsdev sizes the pools of the fsdev layer.
 	Fsdev fsdev.Opts
 	// DisableSignalHandlers leaves SIGINT and SIGTERM alone.
@@ -71,6 +77,7 @@ type App struct {
 	workers sync.WaitGroup
 	done    chan struct{} // closed when everything has ended
 	running []*Subsystem  // initialised, in order
+	locks   *reactor.CoreLocks
 
 	mu       sync.Mutex
 	stopping bool
@@ -159,7 +166,17 @@ func (a *App) Start(start StartFunc) error {
 	return nil
 }
 
-func (a *App) startReactors() error {
+func (a *App) startReactors() (err error) {
+	if !a.o.DisableCPUMaskLocks && !a.o.NoPin {
+		if a.locks, err = reactor.LockCores(reactor.CoreLockDir, a.cores); err != nil {
+			return fmt.Errorf("app: %w", err)
+		}
+		defer func() {
+			if err != nil {
+				a.unlockCores()
+			}
+		}()
+	}
 	fw, err := reactor.NewFramework(reactor.Options{Cores: a.cores, Mode: a.o.Mode, NoPin: a.o.NoPin, Log: a.o.Log})
 	if err != nil {
 		return fmt.Errorf("app: %w", err)
@@ -176,12 +193,23 @@ func (a *App) startReactors() error {
 	return nil
 }
 
+func (a *App) unlockCores() {
+	if a.locks == nil {
+		return
+	}
+	if err := a.locks.Unlock(); err != nil {
+		a.o.Log.Warn("the locks of the CPUs could not be given back", "error", err)
+	}
+	a.locks = nil
+}
+
 // finish waits for the end of the application and takes it down.
 func (a *App) finish(signals *signalWatch) {
 	<-a.ctx.Done()
 	a.workers.Wait()
 	a.finiSubsystems()
 	a.fw.Stop()
+	a.unlockCores()
 	releaseProcs(len(a.cores))
 	if signals != nil {
 		signals.stop()

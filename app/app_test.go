@@ -450,3 +450,37 @@ func TestCheckCPUs(t *testing.T) {
 		}
 	}
 }
+
+func TestCPUsAreClaimed(t *testing.T) {
+	o := options()
+	o.NoPin, o.CPUMask = false, nil
+	unlocked := o
+	unlocked.DisableCPUMaskLocks = true
+	run := func(o app.Options) (stop func(), err error) {
+		a, err := app.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = a.Start(func(*reactor.Thread, *app.App) error { return nil })
+		return func() {
+			a.Stop(nil)
+			if err := within(t, "Wait", a.Wait); err != nil {
+				t.Error(err)
+			}
+		}, err
+	}
+	mustRun := func(what string, o app.Options) (stop func()) {
+		stop, err := run(o)
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		return stop
+	}
+	stop := mustRun("first", o)
+	if _, err := run(o); !errors.Is(err, syscall.EBUSY) {
+		t.Errorf("a second application on the same CPU: %v", err)
+	}
+	mustRun("without locks", unlocked)()
+	stop()
+	mustRun("after the first one has ended", o)()
+}

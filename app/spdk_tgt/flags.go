@@ -24,6 +24,7 @@ type config struct {
 	cache      fusedispatcher.CachePolicy
 	maxWrite   uint32
 	allowOther bool
+	noLocks    bool
 	stats      bool
 	memfs      []memfsSpec
 	null       []string
@@ -89,6 +90,8 @@ func newFlags() (*pflag.FlagSet, *config) {
 		setMode)
 	value("max-write", "", "1M",
 		"longest write request in `BYTES`, a multiple of 4K from 4K to 1M, e.g. 128K", setMaxWrite)
+	toggle(&c.noLocks, "disable-cpumask-locks",
+		"do not claim the CPUs. Without this, who wants a CPU that another spdk_tgt has, or a program of SPDK, is told so")
 	toggle(&c.allowOther, "allow-other",
 		"let other users in. Mounts of root let everybody in anyway; for another user /etc/fuse.conf must say "+
 			"user_allow_other")

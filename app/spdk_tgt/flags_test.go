@@ -41,10 +41,10 @@ func TestParseArgs(t *testing.T) {
 		{"everything", []string{
 			"--cpumask", mask, "--memfs", "mem0,size=4G,inodes=1000", "--memfs=mem1", "--null", "null0",
 			"--mount", "mem0=" + dir, "--mount=null0=" + dir2, "--cache", "always", "--mode=poll", "--max-write", "64K",
-			"--allow-other", "--stats",
+			"--allow-other", "--stats", "--disable-cpumask-locks",
 		}, config{
 			cpumask: cpuset, mode: reactor.ModePoll, cache: fusedispatcher.CacheAlways, maxWrite: 64 << 10,
-			allowOther: true, stats: true,
+			allowOther: true, stats: true, noLocks: true,
 			memfs:  []memfsSpec{{"mem0", 4 << 30, 1000}, {"mem1", 0, 0}},
 			null:   []string{"null0"},
 			mounts: []mountSpec{{"mem0", dir}, {"null0", dir2}},

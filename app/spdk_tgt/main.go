@@ -54,10 +54,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	tgt := &target{cfg: cfg, stdout: stdout, stderr: stderr}
 	err = app.Run(app.Options{
-		Name:    progName,
-		CPUMask: cfg.cpumask,
-		Mode:    cfg.mode,
-		Log:     slog.New(slog.NewTextHandler(stderr, nil)),
+		Name:                progName,
+		CPUMask:             cfg.cpumask,
+		Mode:                cfg.mode,
+		DisableCPUMaskLocks: cfg.noLocks,
+		Log:                 slog.New(slog.NewTextHandler(stderr, nil)),
 	}, func(_ *reactor.Thread, a *app.App) error {
 		return tgt.start(a)
 	})
