@@ -40,6 +40,19 @@ type CreateCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, obj
 // MountCplFunc completes [Desc.Mount]. SPDK: spdk_fsdev_mount_cpl_cb
 type MountCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, opts *MountOpts, root FileObject)
 
+// StatxCplFunc completes [Desc.Statx]. Not in SPDK.
+type StatxCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, st *Statx)
+
+// LockCplFunc completes [Desc.Getlk]. Not in SPDK.
+type LockCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, l *Lock)
+
+// IoctlCplFunc completes [Desc.Ioctl] with what the command returned, and how many bytes it
+// wrote. Not in SPDK.
+type IoctlCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, result int32, n uint64)
+
+// PollCplFunc completes [Desc.Poll] with the events that the file is ready for. Not in SPDK.
+type PollCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, events uint32)
+
 // ReaddirEntryFunc takes an entry of a directory, or returns false because there is no
 // room for it. next is the offset to continue after this entry. It is called on the
 // channel's thread, before the completion of the [Desc.Readdir], and, unlike that, possibly
@@ -141,8 +154,8 @@ func (io *IO) release() {
 	if io.Name2 != nil || io.Value != nil || io.OutTarget != nil {
 		io.Name2, io.Value, io.OutTarget = nil, nil, nil
 	}
-	if io.Ctx != nil || io.Target != nil || io.emit != nil {
-		io.Ctx, io.Target, io.emit = nil, nil, nil
+	if io.Ctx != nil || io.Target != nil || io.emit != nil || io.Security != nil {
+		io.Ctx, io.Target, io.emit, io.Security = nil, nil, nil, nil
 	}
 	io.cpl, io.cplCtx = nil, nil
 }
@@ -167,6 +180,14 @@ func (io *IO) deliverResult() {
 		cpl(io.cplCtx, io.ch, 0, &io.OutStatfs)
 	case MountCplFunc:
 		cpl(io.cplCtx, io.ch, 0, &io.Mount, io.OutObject)
+	case StatxCplFunc:
+		cpl(io.cplCtx, io.ch, 0, &io.OutStatx)
+	case LockCplFunc:
+		cpl(io.cplCtx, io.ch, 0, &io.Lock)
+	case IoctlCplFunc:
+		cpl(io.cplCtx, io.ch, 0, io.OutResult, io.OutSize)
+	case PollCplFunc:
+		cpl(io.cplCtx, io.ch, 0, uint32(io.OutResult))
 	default:
 		panic(fmt.Sprintf("fsdev: %v has a completion of type %T", io.Type, io.cpl))
 	}
@@ -174,7 +195,7 @@ func (io *IO) deliverResult() {
 
 // deliverError passes empty results, so that nobody sees those of an earlier use.
 func (io *IO) deliverError() {
-	io.OutAttr, io.OutStatfs, io.Mount = Attr{}, Statfs{}, MountOpts{}
+	io.OutAttr, io.OutStatfs, io.OutStatx, io.Mount, io.Lock = Attr{}, Statfs{}, Statx{}, MountOpts{}, Lock{}
 	switch cpl := io.cpl.(type) {
 	case AttrCplFunc:
 		cpl(io.cplCtx, io.ch, io.errno, &io.OutAttr)
@@ -194,6 +215,14 @@ func (io *IO) deliverError() {
 		cpl(io.cplCtx, io.ch, io.errno, &io.OutStatfs)
 	case MountCplFunc:
 		cpl(io.cplCtx, io.ch, io.errno, &io.Mount, 0)
+	case StatxCplFunc:
+		cpl(io.cplCtx, io.ch, io.errno, &io.OutStatx)
+	case LockCplFunc:
+		cpl(io.cplCtx, io.ch, io.errno, &io.Lock)
+	case IoctlCplFunc:
+		cpl(io.cplCtx, io.ch, io.errno, 0, 0)
+	case PollCplFunc:
+		cpl(io.cplCtx, io.ch, io.errno, 0)
 	default:
 		panic(fmt.Sprintf("fsdev: %v has a completion of type %T", io.Type, io.cpl))
 	}

@@ -18,7 +18,10 @@ type Desc struct {
 	t        *reactor.Thread
 	event    EventFunc
 	eventCtx any
-	closed   bool // on t only
+	closed   bool // on t only, as what follows
+
+	notify    NotifyFunc
+	notifyCtx any
 }
 
 // Open opens the device registered under name. event receives its events with ctx on t; it

@@ -46,6 +46,17 @@ import (
 //	FALLOCATE        Object, Handle, Mode, Offset, Length
 //	COPY_FILE_RANGE  Object, Handle, Offset, Object2, Handle2, Offset2, Length, Flags  OutSize
 //	ABORT            Target
+//	LSEEK            Object, Handle, Offset, Flags (SEEK_DATA, SEEK_HOLE)  OutSize (the offset)
+//	STATX            Object, Handle (optional), Flags (AT_STATX_*), Mode (STATX_*)  OutStatx
+//	TMPFILE          Object (parent), Mode, Flags, UID, GID               OutObject (+1), OutAttr, OutHandle
+//	SYNCFS           Object
+//	GETLK            Object, Handle, Owner, Lock                          Lock
+//	SETLK            Object, Handle, Owner, Lock, Wait
+//	IOCTL            Object, Handle, Flags (command), Length (argument), Value, Iovs, Size  OutSize, OutResult
+//	POLL             Object, Handle, Flags (events), Owner (key), Wait (notify)  OutResult (events)
+//
+// What creates a file has, beside UID and GID, the other fields of [Creator]: Umask, Group,
+// HasGroup and Security.
 //
 // GETXATTR and LISTXATTR with Size 0 only ask for the size; a Size that is too small is
 // ERANGE. The sum of the lengths of Iovs is at least Size.
@@ -55,6 +66,8 @@ type IO struct {
 	Type     IOType
 	Plus     bool
 	Datasync bool
+	Wait     bool
+	HasGroup bool
 
 	Unique  uint64 // the client's name for this request, for ABORT; 0 cannot be aborted
 	Object  FileObject
@@ -67,6 +80,7 @@ type IO struct {
 	Umask   uint32
 	UID     uint32
 	GID     uint32
+	Group   uint32
 	Object2 FileObject
 	Handle2 FileHandle
 	Offset2 uint64
@@ -80,6 +94,9 @@ type IO struct {
 	Target  *IO
 	Attr    Attr
 	Mount   MountOpts
+	Lock    Lock
+
+	Security []Xattr
 
 	OutObject FileObject
 	OutHandle FileHandle
@@ -87,6 +104,8 @@ type IO struct {
 	OutTarget []byte // READLINK; stays valid until the completion has returned
 	OutAttr   Attr
 	OutStatfs Statfs
+	OutStatx  Statx
+	OutResult int32
 
 	// Ctx is the module's to use while it owns the IO, for queueing and aborting. It is
 	// nil at submit.

@@ -106,13 +106,14 @@ func (d *Desc) Readlink(ch *iochannel.Channel, unique uint64, obj FileObject,
 // Symlink creates the symbolic link name in parent, which points to target.
 //
 // SPDK: spdk_fsdev_symlink
-func (d *Desc) Symlink(ch *iochannel.Channel, unique uint64, parent FileObject, name, target []byte, uid, gid uint32,
+func (d *Desc) Symlink(ch *iochannel.Channel, unique uint64, parent FileObject, name, target []byte, by *Creator,
 	cb EntryCplFunc, ctx any) syscall.Errno {
 	io := d.newIO(ch, IOSymlink, unique, cb, ctx)
 	if io == nil {
 		return syscall.ENOBUFS
 	}
-	io.Object, io.Name, io.Name2, io.UID, io.GID = parent, name, target, uid, gid
+	io.Object, io.Name, io.Name2 = parent, name, target
+	io.by(by)
 	io.submit()
 	return 0
 }
@@ -120,13 +121,14 @@ func (d *Desc) Symlink(ch *iochannel.Channel, unique uint64, parent FileObject, 
 // Mknod creates a file that is not a directory; mode holds its type and permissions.
 //
 // SPDK: spdk_fsdev_mknod
-func (d *Desc) Mknod(ch *iochannel.Channel, unique uint64, parent FileObject, name []byte, mode, rdev, uid,
-	gid uint32, cb EntryCplFunc, ctx any) syscall.Errno {
+func (d *Desc) Mknod(ch *iochannel.Channel, unique uint64, parent FileObject, name []byte, mode, rdev uint32,
+	by *Creator, cb EntryCplFunc, ctx any) syscall.Errno {
 	io := d.newIO(ch, IOMknod, unique, cb, ctx)
 	if io == nil {
 		return syscall.ENOBUFS
 	}
-	io.Object, io.Name, io.Mode, io.Rdev, io.UID, io.GID = parent, name, mode, rdev, uid, gid
+	io.Object, io.Name, io.Mode, io.Rdev = parent, name, mode, rdev
+	io.by(by)
 	io.submit()
 	return 0
 }
@@ -134,15 +136,22 @@ func (d *Desc) Mknod(ch *iochannel.Channel, unique uint64, parent FileObject, na
 // Mkdir creates a directory.
 //
 // SPDK: spdk_fsdev_mkdir
-func (d *Desc) Mkdir(ch *iochannel.Channel, unique uint64, parent FileObject, name []byte, mode, uid, gid uint32,
+func (d *Desc) Mkdir(ch *iochannel.Channel, unique uint64, parent FileObject, name []byte, mode uint32, by *Creator,
 	cb EntryCplFunc, ctx any) syscall.Errno {
 	io := d.newIO(ch, IOMkdir, unique, cb, ctx)
 	if io == nil {
 		return syscall.ENOBUFS
 	}
-	io.Object, io.Name, io.Mode, io.UID, io.GID = parent, name, mode, uid, gid
+	io.Object, io.Name, io.Mode = parent, name, mode
+	io.by(by)
 	io.submit()
 	return 0
+}
+
+// by fills in who creates a file.
+func (io *IO) by(c *Creator) {
+	io.UID, io.GID, io.Umask = c.UID, c.GID, c.Umask
+	io.Group, io.HasGroup, io.Security = c.Group, c.HasGroup, c.Security
 }
 
 // Unlink removes the name of a file that is not a directory.
@@ -431,18 +440,17 @@ func (d *Desc) Flock(ch *iochannel.Channel, unique uint64, obj FileObject, h Fil
 	return 0
 }
 
-// Create creates a regular file and opens it; flags are O_* of the host, umask has been
-// applied to mode already.
+// Create creates a regular file and opens it; flags are O_* of the host.
 //
 // SPDK: spdk_fsdev_create
-func (d *Desc) Create(ch *iochannel.Channel, unique uint64, parent FileObject, name []byte, mode, flags, umask,
-	uid, gid uint32, cb CreateCplFunc, ctx any) syscall.Errno {
+func (d *Desc) Create(ch *iochannel.Channel, unique uint64, parent FileObject, name []byte, mode, flags uint32,
+	by *Creator, cb CreateCplFunc, ctx any) syscall.Errno {
 	io := d.newIO(ch, IOCreate, unique, cb, ctx)
 	if io == nil {
 		return syscall.ENOBUFS
 	}
-	io.Object, io.Name, io.Mode, io.Flags, io.Umask = parent, name, mode, flags, umask
-	io.UID, io.GID = uid, gid
+	io.Object, io.Name, io.Mode, io.Flags = parent, name, mode, flags
+	io.by(by)
 	io.submit()
 	return 0
 }

@@ -23,6 +23,9 @@ type result struct {
 	Target []byte
 	Statfs fsdev.Statfs
 	Mount  fsdev.MountOpts
+	Statx  fsdev.Statx
+	Lock   fsdev.Lock
+	Result int32
 }
 
 // record is a completion's context.
@@ -77,6 +80,22 @@ func mountDone(ctx any, ch *iochannel.Channel, errno syscall.Errno, o *fsdev.Mou
 	ctx.(*completions).add(ch, result{Errno: errno, Mount: *o, Object: root})
 }
 
+func statxDone(ctx any, ch *iochannel.Channel, errno syscall.Errno, st *fsdev.Statx) {
+	ctx.(*completions).add(ch, result{Errno: errno, Statx: *st})
+}
+
+func lockDone(ctx any, ch *iochannel.Channel, errno syscall.Errno, l *fsdev.Lock) {
+	ctx.(*completions).add(ch, result{Errno: errno, Lock: *l})
+}
+
+func ioctlDone(ctx any, ch *iochannel.Channel, errno syscall.Errno, rc int32, n uint64) {
+	ctx.(*completions).add(ch, result{Errno: errno, Result: rc, Size: n})
+}
+
+func pollDone(ctx any, ch *iochannel.Channel, errno syscall.Errno, events uint32) {
+	ctx.(*completions).add(ch, result{Errno: errno, Result: int32(events)})
+}
+
 // Arguments and results that differ in every field.
 var (
 	name    = []byte("name")
@@ -91,7 +110,14 @@ var (
 	}
 	outStatfs = fsdev.Statfs{Blocks: 1, Bfree: 2, Bavail: 3, Files: 4, Ffree: 5, Bsize: 6, Frsize: 7, Namelen: 8}
 	inMount   = fsdev.MountOpts{MaxWrite: 1 << 20, WritebackCache: true}
-	outMount  = fsdev.MountOpts{MaxWrite: 1 << 16, NoOpen: true, KillPriv: true}
+	outStatx  = fsdev.Statx{Mask: 1, Attributes: 2, AttributesMask: 3, Btime: 4, BtimeNsec: 5, Attr: outAttr}
+	inLock    = fsdev.Lock{Type: 1, PID: 2, Start: 3, End: 4}
+	outLock   = fsdev.Lock{Type: 5, PID: 6, Start: 7, End: 8}
+	creator   = fsdev.Creator{
+		UID: 4, GID: 5, Umask: 6, Group: 7, HasGroup: true,
+		Security: []fsdev.Xattr{{Name: []byte("selinux"), Value: value}},
+	}
+	outMount = fsdev.MountOpts{MaxWrite: 1 << 16, NoOpen: true, KillPriv: true}
 )
 
 const unique = 77
@@ -127,15 +153,15 @@ var operations = []operation{
 		return d.Readlink(ch, unique, 1, readlinkDone, c)
 	}, fsdev.IO{Type: fsdev.IOReadlink, Object: 1}, result{Target: target}},
 	{func(d *fsdev.Desc, ch *iochannel.Channel, c *completions) syscall.Errno {
-		return d.Symlink(ch, unique, 1, name, target, 2, 3, entryDone, c)
+		return d.Symlink(ch, unique, 1, name, target, &fsdev.Creator{UID: 2, GID: 3}, entryDone, c)
 	}, fsdev.IO{Type: fsdev.IOSymlink, Object: 1, Name: name, Name2: target, UID: 2, GID: 3},
 		result{Object: 301, Attr: outAttr}},
 	{func(d *fsdev.Desc, ch *iochannel.Channel, c *completions) syscall.Errno {
-		return d.Mknod(ch, unique, 1, name, 2, 3, 4, 5, entryDone, c)
+		return d.Mknod(ch, unique, 1, name, 2, 3, &fsdev.Creator{UID: 4, GID: 5}, entryDone, c)
 	}, fsdev.IO{Type: fsdev.IOMknod, Object: 1, Name: name, Mode: 2, Rdev: 3, UID: 4, GID: 5},
 		result{Object: 301, Attr: outAttr}},
 	{func(d *fsdev.Desc, ch *iochannel.Channel, c *completions) syscall.Errno {
-		return d.Mkdir(ch, unique, 1, name, 2, 3, 4, entryDone, c)
+		return d.Mkdir(ch, unique, 1, name, 2, &fsdev.Creator{UID: 3, GID: 4}, entryDone, c)
 	}, fsdev.IO{Type: fsdev.IOMkdir, Object: 1, Name: name, Mode: 2, UID: 3, GID: 4},
 		result{Object: 301, Attr: outAttr}},
 	{func(d *fsdev.Desc, ch *iochannel.Channel, c *completions) syscall.Errno {
@@ -201,7 +227,7 @@ var operations = []operation{
 		return d.Flock(ch, unique, 1, 2, 3, 4, statusDone, c)
 	}, fsdev.IO{Type: fsdev.IOFlock, Object: 1, Handle: 2, Flags: 3, Owner: 4}, result{}},
 	{func(d *fsdev.Desc, ch *iochannel.Channel, c *completions) syscall.Errno {
-		return d.Create(ch, unique, 1, name, 2, 3, 4, 5, 6, createDone, c)
+		return d.Create(ch, unique, 1, name, 2, 3, &fsdev.Creator{Umask: 4, UID: 5, GID: 6}, createDone, c)
 	}, fsdev.IO{Type: fsdev.IOCreate, Object: 1, Name: name, Mode: 2, Flags: 3, Umask: 4, UID: 5, GID: 6},
 		result{Object: 301, Attr: outAttr, Handle: 302}},
 	{func(d *fsdev.Desc, ch *iochannel.Channel, c *completions) syscall.Errno {
@@ -213,6 +239,35 @@ var operations = []operation{
 		Type: fsdev.IOCopyFileRange, Object: 1, Handle: 2, Offset: 1 << 40, Object2: 3, Handle2: 4, Offset2: 1 << 41,
 		Length: 1 << 42, Flags: 5,
 	}, result{Size: 303}},
+	{func(d *fsdev.Desc, ch *iochannel.Channel, c *completions) syscall.Errno {
+		return d.Lseek(ch, unique, 1, 2, 1<<40, 3, sizeDone, c)
+	}, fsdev.IO{Type: fsdev.IOLseek, Object: 1, Handle: 2, Offset: 1 << 40, Flags: 3}, result{Size: 303}},
+	{func(d *fsdev.Desc, ch *iochannel.Channel, c *completions) syscall.Errno {
+		return d.Statx(ch, unique, 1, 2, 3, 4, statxDone, c)
+	}, fsdev.IO{Type: fsdev.IOStatx, Object: 1, Handle: 2, Flags: 3, Mode: 4}, result{Statx: outStatx}},
+	{func(d *fsdev.Desc, ch *iochannel.Channel, c *completions) syscall.Errno {
+		return d.Tmpfile(ch, unique, 1, 2, 3, &creator, createDone, c)
+	}, fsdev.IO{
+		Type: fsdev.IOTmpfile, Object: 1, Mode: 2, Flags: 3, UID: 4, GID: 5, Umask: 6, Group: 7, HasGroup: true,
+		Security: creator.Security,
+	}, result{Object: 301, Attr: outAttr, Handle: 302}},
+	{func(d *fsdev.Desc, ch *iochannel.Channel, c *completions) syscall.Errno {
+		return d.Syncfs(ch, unique, 1, statusDone, c)
+	}, fsdev.IO{Type: fsdev.IOSyncfs, Object: 1}, result{}},
+	{func(d *fsdev.Desc, ch *iochannel.Channel, c *completions) syscall.Errno {
+		return d.Getlk(ch, unique, 1, 2, 3, &inLock, lockDone, c)
+	}, fsdev.IO{Type: fsdev.IOGetlk, Object: 1, Handle: 2, Owner: 3, Lock: inLock}, result{Lock: outLock}},
+	{func(d *fsdev.Desc, ch *iochannel.Channel, c *completions) syscall.Errno {
+		return d.Setlk(ch, unique, 1, 2, 3, &inLock, true, statusDone, c)
+	}, fsdev.IO{Type: fsdev.IOSetlk, Object: 1, Handle: 2, Owner: 3, Lock: inLock, Wait: true}, result{}},
+	{func(d *fsdev.Desc, ch *iochannel.Channel, c *completions) syscall.Errno {
+		return d.Ioctl(ch, unique, 1, 2, 3, 1<<40, value, iovs, 17, ioctlDone, c)
+	}, fsdev.IO{
+		Type: fsdev.IOIoctl, Object: 1, Handle: 2, Flags: 3, Length: 1 << 40, Value: value, Iovs: iovs, Size: 17,
+	}, result{Result: 304, Size: 303}},
+	{func(d *fsdev.Desc, ch *iochannel.Channel, c *completions) syscall.Errno {
+		return d.Poll(ch, unique, 1, 2, 3, 4, true, pollDone, c)
+	}, fsdev.IO{Type: fsdev.IOPoll, Object: 1, Handle: 2, Flags: 3, Owner: 4, Wait: true}, result{Result: 304}},
 }
 
 func noEntry(any, *iochannel.Channel, []byte, fsdev.FileObject, *fsdev.Attr, uint64) bool {
@@ -223,6 +278,7 @@ func noEntry(any, *iochannel.Channel, []byte, fsdev.FileObject, *fsdev.Attr, uin
 func fill(io *fsdev.IO) {
 	io.OutObject, io.OutHandle, io.OutSize, io.OutTarget = 301, 302, 303, target
 	io.OutAttr, io.OutStatfs, io.Mount = outAttr, outStatfs, outMount
+	io.OutStatx, io.OutResult, io.Lock = outStatx, 304, outLock
 }
 
 // request returns the fields of io that a module may read, without results.
@@ -232,7 +288,8 @@ func request(io *fsdev.IO) fsdev.IO {
 		Offset: io.Offset, Size: io.Size, Flags: io.Flags, Mode: io.Mode, Rdev: io.Rdev, Umask: io.Umask, UID: io.UID,
 		GID: io.GID, Object2: io.Object2, Handle2: io.Handle2, Offset2: io.Offset2, Length: io.Length,
 		Nlookup: io.Nlookup, Owner: io.Owner, Name: io.Name, Name2: io.Name2, Value: io.Value, Iovs: io.Iovs,
-		Target: io.Target, Attr: io.Attr, Mount: io.Mount, Ctx: io.Ctx,
+		Target: io.Target, Attr: io.Attr, Mount: io.Mount, Ctx: io.Ctx, Wait: io.Wait, Group: io.Group,
+		HasGroup: io.HasGroup, Security: io.Security, Lock: io.Lock,
 	}
 	return r
 }

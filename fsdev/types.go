@@ -70,6 +70,48 @@ type Statfs struct {
 	Namelen uint32
 }
 
+// Creator is who creates a file, and what the file shall have from the beginning.
+//
+// SPDK: the euid and egid of spdk_fsdev_mkdir and its siblings; the rest is not in SPDK.
+type Creator struct {
+	UID, GID uint32
+	// Umask has still to be applied to the mode, unless the directory has a default ACL. It is
+	// 0 if the client has applied it, which is the usual case.
+	Umask uint32
+	// Group is a supplementary group of the creator, if HasGroup: that of the directory, so
+	// that a file which inherits it may keep its set-group-ID bit. FUSE_EXT_GROUPS
+	Group    uint32
+	HasGroup bool
+	// Security are extended attributes of namespace security that the file gets as it is
+	// created; valid until the completion. FUSE_SECURITY_CTX
+	Security []Xattr
+}
+
+// Xattr is an extended attribute. Not in SPDK.
+type Xattr struct{ Name, Value []byte }
+
+// Lock is a byte-range lock of [Desc.Getlk] and [Desc.Setlk].
+//
+// Not in SPDK: struct flock, struct fuse_file_lock.
+type Lock struct {
+	Type  uint32 // F_RDLCK, F_WRLCK, F_UNLCK
+	PID   uint32 // of the owner's process, for who asks
+	Start uint64
+	End   uint64 // the last byte; math.MaxInt64 for "to the end, wherever that will be"
+}
+
+// Statx holds what [Desc.Statx] returns. Mask says which fields are valid.
+//
+// Not in SPDK: struct statx.
+type Statx struct {
+	Mask           uint32 // STATX_*
+	Attributes     uint64 // STATX_ATTR_*
+	AttributesMask uint64 // those of Attributes that the file system knows
+	Btime          uint64
+	BtimeNsec      uint32
+	Attr           Attr
+}
+
 // MountOpts is offered by the client to [Desc.Mount] and narrowed by the module.
 //
 // SPDK: struct spdk_fsdev_mount_opts
@@ -89,6 +131,16 @@ type MountOpts struct {
 	// NoSync (out only): FLUSH, FSYNC and FSYNCDIR have nothing to do, so that a client
 	// may leave them out. Not in SPDK.
 	NoSync bool
+	// PosixLocks (out only): the module has byte-range locks, see [Desc.Setlk]. Otherwise
+	// the client keeps them itself. Not in SPDK.
+	PosixLocks bool
+	// PosixACL (out only): the module stores POSIX ACLs as extended attributes, and obeys
+	// them and [Creator].Umask when it creates files. Not in SPDK.
+	PosixACL bool
+	// SecurityCtx (out only): the module obeys [Creator].Security. Not in SPDK.
+	SecurityCtx bool
+	// SuppGroup (out only): the module obeys [Creator].Group. Not in SPDK.
+	SuppGroup bool
 }
 
 // FlagKillSuidgid may be set, beside O_*, in the flags of [Desc.Write], [Desc.Fopen] and
@@ -141,6 +193,15 @@ const (
 	IOAbort
 	IOFallocate
 	IOCopyFileRange
+	// What follows is not in SPDK.
+	IOLseek
+	IOStatx
+	IOTmpfile
+	IOSyncfs
+	IOGetlk
+	IOSetlk
+	IOIoctl
+	IOPoll
 	ioTypeCount
 )
 
@@ -154,6 +215,7 @@ var ioTypeNames = [NumIOTypes]string{
 	"MKNOD", "MKDIR", "UNLINK", "RMDIR", "RENAME", "LINK", "FOPEN", "READ", "WRITE", "STATFS",
 	"RELEASE", "FSYNC", "SETXATTR", "GETXATTR", "LISTXATTR", "REMOVEXATTR", "FLUSH", "OPENDIR",
 	"READDIR", "RELEASEDIR", "FSYNCDIR", "FLOCK", "CREATE", "ABORT", "FALLOCATE", "COPY_FILE_RANGE",
+	"LSEEK", "STATX", "TMPFILE", "SYNCFS", "GETLK", "SETLK", "IOCTL", "POLL",
 }
 
 // String returns the operation's name as SPDK spells it, for logs and statistics.

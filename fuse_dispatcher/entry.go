@@ -155,13 +155,13 @@ func doSetattr(r *request) {
 func doMknod(r *request) {
 	in := args[MknodIn](r)
 	r.started(r.sess.desc.Mknod(r.c.fsdevCh, r.seq, r.object(), r.name,
-		in.Mode, in.Rdev, r.hdr.UID, r.hdr.GID, entryDone, r))
+		in.Mode, in.Rdev, &fsdev.Creator{UID: r.hdr.UID, GID: r.hdr.GID}, entryDone, r))
 }
 
 func doMkdir(r *request) {
 	in := args[MkdirIn](r)
 	r.started(r.sess.desc.Mkdir(r.c.fsdevCh, r.seq, r.object(), r.name,
-		in.Mode, r.hdr.UID, r.hdr.GID, entryDone, r))
+		in.Mode, &fsdev.Creator{UID: r.hdr.UID, GID: r.hdr.GID}, entryDone, r))
 }
 
 func doUnlink(r *request) {
@@ -209,7 +209,7 @@ func doSymlink(r *request) {
 		return
 	}
 	r.started(r.sess.desc.Symlink(r.c.fsdevCh, r.seq, r.object(), r.name, r.path[:n],
-		r.hdr.UID, r.hdr.GID, entryDone, r))
+		&fsdev.Creator{UID: r.hdr.UID, GID: r.hdr.GID}, entryDone, r))
 }
 
 func doReadlink(r *request) {

@@ -43,7 +43,7 @@ func doCreate(r *request) {
 		flags |= fsdev.FlagKillSuidgid
 	}
 	r.started(r.sess.desc.Create(r.c.fsdevCh, r.seq, r.object(), r.name,
-		in.Mode, flags, in.Umask, r.hdr.UID, r.hdr.GID, createDone, r))
+		in.Mode, flags, &fsdev.Creator{UID: r.hdr.UID, GID: r.hdr.GID, Umask: in.Umask}, createDone, r))
 }
 
 func createDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, obj fsdev.FileObject, attr *fsdev.Attr,

@@ -204,8 +204,9 @@ func TestEveryOperation(t *testing.T) {
 	data := [][]byte{b("hello, "), b("world")}
 
 	var dir, f, r result
-	s.must(&dir, d.Mkdir(ch, 1, s.root, b("d"), 0o755, 1, 2, onEntry, &dir))
-	s.must(&f, d.Create(ch, 1, dir.obj, b("f"), 0o666, syscall.O_RDWR|syscall.O_EXCL, 0o22, 1, 2, onCreate, &f))
+	s.must(&dir, d.Mkdir(ch, 1, s.root, b("d"), 0o755, &fsdev.Creator{UID: 1, GID: 2}, onEntry, &dir))
+	s.must(&f, d.Create(ch, 1, dir.obj, b("f"), 0o666, syscall.O_RDWR|syscall.O_EXCL,
+		&fsdev.Creator{Umask: 0o22, UID: 1, GID: 2}, onCreate, &f))
 	if f.attr.Mode != syscall.S_IFREG|0o644 {
 		t.Errorf("mode %o", f.attr.Mode)
 	}
@@ -233,7 +234,7 @@ func TestEveryOperation(t *testing.T) {
 		t.Errorf("size %d", r.attr.Size)
 	}
 	r = result{}
-	s.must(&r, d.Symlink(ch, 1, dir.obj, b("l"), b("target"), 1, 2, onEntry, &r))
+	s.must(&r, d.Symlink(ch, 1, dir.obj, b("l"), b("target"), &fsdev.Creator{UID: 1, GID: 2}, onEntry, &r))
 	link := r.obj
 	r = result{}
 	s.must(&r, d.Readlink(ch, 1, link, onReadlink, &r))
@@ -241,7 +242,7 @@ func TestEveryOperation(t *testing.T) {
 		t.Errorf("target %q", r.target)
 	}
 	r = result{}
-	s.must(&r, d.Mknod(ch, 1, dir.obj, b("p"), syscall.S_IFIFO|0o600, 0, 1, 2, onEntry, &r))
+	s.must(&r, d.Mknod(ch, 1, dir.obj, b("p"), syscall.S_IFIFO|0o600, 0, &fsdev.Creator{UID: 1, GID: 2}, onEntry, &r))
 	r = result{}
 	s.must(&r, d.Link(ch, 1, f.obj, s.root, b("g"), onEntry, &r))
 	if r.obj != f.obj || r.attr.Nlink != 2 {
@@ -346,7 +347,7 @@ func TestAppend(t *testing.T) {
 		var r, f result
 		opts := fsdev.MountOpts{WritebackCache: tt.writeback}
 		s.must(&r, s.desc.Mount(s.ch[0], 0, &opts, onMount, &r))
-		s.must(&f, s.desc.Create(s.ch[0], 0, s.root, []byte("f"), 0o600, tt.open, 0, 0, 0, onCreate, &f))
+		s.must(&f, s.desc.Create(s.ch[0], 0, s.root, []byte("f"), 0o600, tt.open, &fsdev.Creator{}, onCreate, &f))
 		for _, w := range []struct {
 			text  string
 			flags uint32
@@ -403,7 +404,7 @@ func TestLockedFile(t *testing.T) {
 func TestFlockAcrossThreads(t *testing.T) {
 	s := newStack(t, 2, Opts{})
 	var f, a, b, c, abort result
-	s.must(&f, s.desc.Create(s.ch[0], 0, s.root, []byte("f"), 0o600, syscall.O_RDWR, 0, 0, 0, onCreate, &f))
+	s.must(&f, s.desc.Create(s.ch[0], 0, s.root, []byte("f"), 0o600, syscall.O_RDWR, &fsdev.Creator{}, onCreate, &f))
 	s.must(&a, s.desc.Flock(s.ch[0], 1, f.obj, f.h, syscall.LOCK_EX, 1, onStatus, &a))
 	for i, r := range []*result{&b, &c} {
 		if errno := s.desc.Flock(s.ch[1], uint64(2+i), f.obj, 0, syscall.LOCK_EX, uint64(2+i), onStatus, r); errno != 0 {
@@ -442,7 +443,7 @@ func TestFlockAcrossThreads(t *testing.T) {
 func TestTrimmer(t *testing.T) {
 	s := newStack(t, 1, Opts{Size: 256 << 20})
 	var f, r result
-	s.must(&f, s.desc.Create(s.ch[0], 0, s.root, []byte("f"), 0o600, syscall.O_RDWR, 0, 0, 0, onCreate, &f))
+	s.must(&f, s.desc.Create(s.ch[0], 0, s.root, []byte("f"), 0o600, syscall.O_RDWR, &fsdev.Creator{}, onCreate, &f))
 	b := make([]byte, 1<<20)
 	for i := range uint64(100) {
 		r = result{}
@@ -491,7 +492,7 @@ func TestDestructFreesAll(t *testing.T) {
 	for range 3 {
 		s := newStack(t, 2, Opts{})
 		var f, r result
-		s.must(&f, s.desc.Create(s.ch[0], 0, s.root, []byte("f"), 0o600, syscall.O_RDWR, 0, 0, 0, onCreate, &f))
+		s.must(&f, s.desc.Create(s.ch[0], 0, s.root, []byte("f"), 0o600, syscall.O_RDWR, &fsdev.Creator{}, onCreate, &f))
 		s.must(&r, s.desc.Write(s.ch[1], 0, f.obj, f.h, 4, 1<<30, 0, [][]byte{[]byte("data")}, onSize, &r))
 		s.close()
 	}

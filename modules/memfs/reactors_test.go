@@ -38,7 +38,7 @@ func (h *hammer) next() {
 		close(h.done)
 		return
 	case h.left%4 == 0:
-		errno = h.desc.Mkdir(h.ch, 0, h.root, []byte("dir"), 0o755, 0, 0, h.onMkdir, h)
+		errno = h.desc.Mkdir(h.ch, 0, h.root, []byte("dir"), 0o755, &fsdev.Creator{}, h.onMkdir, h)
 	case h.left%4 == 1:
 		errno = h.desc.Rmdir(h.ch, 0, h.root, []byte("dir"), h.onRmdir, h)
 	case h.left%4 == 2:
@@ -150,7 +150,8 @@ func TestReactorsShareFiles(t *testing.T) {
 	var file result
 	await(ths[0], func(th *reactor.Thread, done func()) {
 		ch := desc.IOChannel(th)
-		desc.Mknod(ch, 0, root, []byte("log"), 0o600, 0, 0, 0, func(ctx any, ch *iochannel.Channel, errno syscall.Errno,
+		desc.Mknod(ch, 0, root, []byte("log"), 0o600, 0, &fsdev.Creator{}, func(
+			ctx any, ch *iochannel.Channel, errno syscall.Errno,
 			obj fsdev.FileObject, a *fsdev.Attr) {
 			onEntry(ctx, ch, errno, obj, a)
 			ch.Put()

@@ -12,7 +12,7 @@ import (
 func hotRequests(s *stack) map[string]func(r *result) syscall.Errno {
 	s.m.fs.now = time.Now
 	var f, w result
-	s.must(&f, s.desc.Create(s.ch[0], 0, s.root, []byte("f"), 0o600, syscall.O_RDWR, 0, 0, 0, onCreate, &f))
+	s.must(&f, s.desc.Create(s.ch[0], 0, s.root, []byte("f"), 0o600, syscall.O_RDWR, &fsdev.Creator{}, onCreate, &f))
 	data := make([]byte, 64<<10)
 	s.must(&w, s.desc.Write(s.ch[0], 0, f.obj, f.h, 64<<10, 0, 0, [][]byte{data}, onSize, &w))
 	d, ch, name, iovs := s.desc, s.ch[0], []byte("f"), [][]byte{data[:4096]}
@@ -63,8 +63,8 @@ func TestReadOnlyHandles(t *testing.T) {
 	d, ch := s.desc, s.ch[0]
 	b := [][]byte{make([]byte, 4)}
 	var f, g, r result
-	s.must(&f, d.Create(ch, 0, s.root, []byte("f"), 0o600, syscall.O_RDONLY, 0, 0, 0, onCreate, &f))
-	s.must(&g, d.Create(ch, 0, s.root, []byte("g"), 0o600, syscall.O_WRONLY, 0, 0, 0, onCreate, &g))
+	s.must(&f, d.Create(ch, 0, s.root, []byte("f"), 0o600, syscall.O_RDONLY, &fsdev.Creator{}, onCreate, &f))
+	s.must(&g, d.Create(ch, 0, s.root, []byte("g"), 0o600, syscall.O_WRONLY, &fsdev.Creator{}, onCreate, &g))
 	s.want("write", &r, d.Write(ch, 0, f.obj, f.h, 4, 0, 0, b, onSize, &r), syscall.EBADF)
 	r = result{}
 	s.want("fallocate", &r, d.Fallocate(ch, 0, f.obj, f.h, 0, 0, 4, onStatus, &r), syscall.EBADF)

@@ -143,15 +143,15 @@ func TestEveryOperation(t *testing.T) {
 		}, result{Ino: 2}},
 		{"readlink", func() syscall.Errno { return d.Readlink(ch, 1, null.File, readlink, b) },
 			result{Errno: syscall.EINVAL}},
-		{"symlink", func() syscall.Errno { return d.Symlink(ch, 1, null.Root, name, other, 0, 0, entry, b) },
+		{"symlink", func() syscall.Errno { return d.Symlink(ch, 1, null.Root, name, other, &fsdev.Creator{}, entry, b) },
 			result{Errno: syscall.EPERM}},
 		{"mknod", func() syscall.Errno {
-			return d.Mknod(ch, 1, null.Root, name, syscall.S_IFREG|0o644, 0, 0, 0, entry, b)
+			return d.Mknod(ch, 1, null.Root, name, syscall.S_IFREG|0o644, 0, &fsdev.Creator{}, entry, b)
 		}, result{Obj: null.File, Ino: 2}},
 		{"mknod of a fifo", func() syscall.Errno {
-			return d.Mknod(ch, 1, null.Root, name, syscall.S_IFIFO|0o644, 0, 0, 0, entry, b)
+			return d.Mknod(ch, 1, null.Root, name, syscall.S_IFIFO|0o644, 0, &fsdev.Creator{}, entry, b)
 		}, result{Errno: syscall.EPERM}},
-		{"mkdir", func() syscall.Errno { return d.Mkdir(ch, 1, null.Root, name, 0o755, 0, 0, entry, b) },
+		{"mkdir", func() syscall.Errno { return d.Mkdir(ch, 1, null.Root, name, 0o755, &fsdev.Creator{}, entry, b) },
 			result{Errno: syscall.EPERM}},
 		{"unlink", func() syscall.Errno { return d.Unlink(ch, 1, null.Root, name, status, b) }, result{}},
 		{"rmdir", func() syscall.Errno { return d.Rmdir(ch, 1, null.Root, name, status, b) }, result{}},
@@ -189,10 +189,10 @@ func TestEveryOperation(t *testing.T) {
 			return d.Flock(ch, 1, null.File, null.Handle, syscall.LOCK_EX, 1, status, b)
 		}, result{}},
 		{"create", func() syscall.Errno {
-			return d.Create(ch, 1, null.Root, name, 0o644, 0, 0, 0, 0, created, b)
+			return d.Create(ch, 1, null.Root, name, 0o644, 0, &fsdev.Creator{}, created, b)
 		}, result{Obj: null.File, Ino: 2, H: null.Handle}},
 		{"create in a file", func() syscall.Errno {
-			return d.Create(ch, 1, null.File, name, 0o644, 0, 0, 0, 0, created, b)
+			return d.Create(ch, 1, null.File, name, 0o644, 0, &fsdev.Creator{}, created, b)
 		}, result{Errno: syscall.ENOTDIR}},
 		{"fallocate", func() syscall.Errno {
 			return d.Fallocate(ch, 1, null.File, null.Handle, 0, 0, 4096, status, b)
