@@ -7,7 +7,8 @@
 // A [Pool] is one slab of T. Elements travel as *T, so their identity is stable; a put of
 // a foreign or already free element is a programming error and panics with its index. A
 // [Cache] belongs to one thread: it serves get and put without atomics and exchanges half
-// of itself with the pool when it runs empty or full.
+// of itself with the pool when it runs empty or full. Bulk operations through a cache are a
+// copy, and so find a bad put later; see there.
 //
 // An [MPSC] is a bounded ring of values: any goroutine pushes, one owner pops. It can be
 // closed when empty, after which a push reports [Closed]: that is how a thread exits

@@ -19,6 +19,7 @@ func TestPoolAgainstModel(t *testing.T) {
 	for _, size := range []int{1, 2, 3, 8, 100} {
 		for _, cacheSize := range []int{0, 2, 3, 16, 1000} {
 			p := newPool(t, size)
+			p.VerifyBulk(rng.IntN(2) == 0)
 			caches := []*Cache[elem]{p.NewCache(cacheSize), p.NewCache(cacheSize)}
 			var held []*elem
 			has := make([]bool, size) // the user has element i
