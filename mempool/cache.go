@@ -5,12 +5,12 @@ import "github.com/spdk-go/spdk-go/internal/sys"
 // Cache is one thread's share of a [Pool]. Only its thread may use it. Get and Put cost no
 // atomic operation; a batch is exchanged with the pool when the cache runs empty or full.
 //
-// Bad puts are found as follows. An element that does not belong to the pool, or is free
-// already, panics in [Cache.Put] at once, in whichever cache it is free. The bulk operations
-// are a copy and look at the first element only, so that an array that is put twice is found
-// at once; any other element is looked at when the cache gives it to the pool, at the latest
-// in [Cache.Close]. Once they have been used, Put cannot tell any more whether an element is
-// free in another cache. [Pool.VerifyBulk] makes them look at every element.
+// Bad puts are found as follows. [Cache.Put] panics at once when an element does not belong
+// to the pool or is free already, wherever it is. The bulk operations are a copy and keep track
+// of the first element only, so that an array that is put twice is found at once; any other
+// element is looked at when the cache gives it to the pool, at the latest in [Cache.Close]. Of
+// elements that they have handled, Put knows less: that they are in the pool, or in the same
+// cache at a place that was kept track of. [Pool.VerifyBulk] makes them keep track of all.
 //
 // SPDK: the per-lcore cache inside struct spdk_mempool, here explicit because a goroutine
 // does not know its core.

@@ -14,4 +14,7 @@
 // closed when empty, after which a push reports [Closed]: that is how a thread exits
 // without losing a message. A [Ring] is for bursts of values and, if it is made for that,
 // any number of goroutines on both sides.
+//
+// An [Arena] is memory outside of the Go heap, cut into buffers. It is the one thing here
+// that has to be closed.
 package mempool

@@ -62,9 +62,9 @@ func New[T any](name string, count int, ctor func(e *T, index int)) (*Pool[T], e
 }
 
 // VerifyBulk says whether GetBulk and PutBulk of the pool's caches keep track of every
-// element, as Get and Put do and the pool's own GetBulk and PutBulk; see [Cache]. That costs
-// 1 to 2 ns for an element. It is on from the start in programs built with -race, otherwise
-// off. Call it before the first NewCache.
+// element, as Get and Put do and the pool's own GetBulk and PutBulk; see [Cache]. An element
+// costs as much then as with Get and Put. It is on from the start in programs built with
+// -race, otherwise off. Call it before the first NewCache.
 //
 // SPDK: RTE_LIBRTE_MEMPOOL_DEBUG, at build time
 func (p *Pool[T]) VerifyBulk(on bool) { p.verify = on }
