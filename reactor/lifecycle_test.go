@@ -1,11 +1,13 @@
 package reactor_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/spdk-go/spdk-go/reactor"
 )
@@ -341,3 +344,51 @@ func TestAssertCurrent(t *testing.T) {
 		}
 	})
 }
+
+// TestThreadGoesBackWhereItsInterruptsClash has two threads wait for one descriptor, which is
+// possible only on different reactors.
+func TestThreadGoesBackWhereItsInterruptsClash(t *testing.T) {
+	pinning(t, func(t *testing.T, o reactor.Options) {
+		logged := make(chan string, 16)
+		o.Log = slog.New(logTo(logged))
+		fw := run(t, o, 2)
+		a, b := thread(t, fw, 0), thread(t, fw, 1)
+		fd := eventfd(t)
+		var ia, ib *reactor.Interrupt
+		register := func(th *reactor.Thread, i **reactor.Interrupt) {
+			on(t, th, func(th *reactor.Thread) {
+				var err error
+				if *i, err = th.RegisterInterrupt("shared", fd, unix.EPOLLIN, nil, nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		register(a, &ia)
+		register(b, &ib)
+		on(t, b, func(b *reactor.Thread) {
+			if err := b.SetCpumask(reactor.NewCpuset(0)); err != nil {
+				t.Error(err)
+			}
+		})
+		if got := <-logged; !strings.Contains(got, "goes back") {
+			t.Errorf("the log says %q", got)
+		}
+		eventually(t, "it is back", func() bool { return b.Reactor().Core() == 1 })
+		on(t, b, func(*reactor.Thread) { ib.Unregister() })
+		on(t, b, func(b *reactor.Thread) {
+			if err := b.SetCpumask(reactor.NewCpuset(0)); err != nil {
+				t.Error(err)
+			}
+		})
+		eventually(t, "it moves without the interrupt", func() bool { return b.Reactor().Core() == 0 })
+		on(t, a, func(*reactor.Thread) { ia.Unregister() })
+	})
+}
+
+// logTo sends the messages of a log to a channel.
+type logTo chan<- string
+
+func (logTo) Enabled(context.Context, slog.Level) bool        { return true }
+func (l logTo) Handle(_ context.Context, r slog.Record) error { l <- r.Message; return nil }
+func (l logTo) WithAttrs([]slog.Attr) slog.Handler            { return l }
+func (l logTo) WithGroup(string) slog.Handler                 { return l }

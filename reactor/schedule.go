@@ -51,30 +51,38 @@ func (t *Thread) Bind(on bool) { t.bound.Store(on) }
 // SPDK: spdk_thread_is_bound
 func (t *Thread) IsBound() bool { return t.bound.Load() }
 
-// adopt makes the reactor that it runs on t's. arg1 is t.
-func adopt(r *Reactor, arg1, _ any) {
+// adopt makes the reactor that it runs on t's. arg1 is t, arg2 the reactor it comes from, nil
+// for a new thread.
+func adopt(r *Reactor, arg1, arg2 any) {
 	t := arg1.(*Thread)
+	if err := r.nest(t); err != nil {
+		from, _ := arg2.(*Reactor)
+		r.fw.warn("a thread cannot move and goes back", "thread", t.name, "to core", r.core, "error", err)
+		t.reactor.Store(from)
+		if !from.post(adopt, t, nil) {
+			panic(fmt.Sprintf("reactor %d: thread %q can neither stay nor go back: %v", r.core, t.name, err))
+		}
+		return
+	}
 	if t.first == anyCore {
 		t.first = r.core
 	}
 	t.target = r.core
 	r.threads = append(r.threads, t)
-	r.take(t)
+	if r.armed {
+		t.setIntrMode(true)
+	}
 	if r.stopped {
 		t.exit()
 	}
 }
 
-// take has t's interrupts wake r.
-func (r *Reactor) take(t *Thread) {
-	if t.group != nil {
-		if err := r.group.Nest(t.group); err != nil {
-			panic(fmt.Sprintf("reactor %d: interrupts of thread %q: %v", r.core, t.name, err))
-		}
+// nest has t's interrupts wake r. It fails if another thread here waits for the same descriptor.
+func (r *Reactor) nest(t *Thread) error {
+	if t.group == nil {
+		return nil
 	}
-	if r.armed {
-		t.setIntrMode(true)
-	}
+	return r.group.Nest(t.group)
 }
 
 // letGo removes threads that have exited, and sends those that are to move to another reactor.
@@ -113,10 +121,15 @@ func (r *Reactor) send(t *Thread) bool {
 	}
 	t.publish()
 	t.reactor.Store(to) // from here on t is not ours
-	if to.post(adopt, t, nil) {
+	if to.post(adopt, t, r) {
 		return true
 	}
-	t.reactor.Store(r) // it has ended, since the framework is being stopped
-	r.take(t)
+	t.reactor.Store(r) // the other has ended, since the framework is being stopped
+	if err := r.nest(t); err != nil {
+		panic(fmt.Sprintf("reactor %d: interrupts of thread %q: %v", r.core, t.name, err))
+	}
+	if r.armed {
+		t.setIntrMode(true)
+	}
 	return false
 }
