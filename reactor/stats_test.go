@@ -65,3 +65,39 @@ func TestReactorStatsFollowTheWork(t *testing.T) {
 		}
 	})
 }
+
+// TestIdleTimeIsNobodysWork has a thread that finds something every other round share a reactor
+// with one that never does.
+func TestIdleTimeIsNobodysWork(t *testing.T) {
+	h := reactortest.NewReactors(t, []int{0}, reactor.Options{StallThreshold: -1})
+	th, idle := h.Thread(nil), h.Thread(nil)
+	rounds := 0
+	p := th.RegisterPoller("", func(*reactor.Thread, any) reactor.PollerResult {
+		if rounds++; rounds%2 == 0 {
+			h.Advance(5)
+			return reactor.Busy
+		}
+		h.Advance(1)
+		return reactor.Idle
+	}, nil, 0)
+	q := idle.RegisterPoller("", func(*reactor.Thread, any) reactor.PollerResult {
+		h.Advance(100)
+		return reactor.Idle
+	}, nil, 0)
+	for range 100 {
+		h.Reactors[0].Poll()
+	}
+	type stats = reactor.ThreadStats
+	if diff := cmp.Diff(stats{BusyTicks: 250, IdleTicks: 50}, th.Stats()); diff != "" {
+		t.Errorf("the thread that works: %s", diff)
+	}
+	if diff := cmp.Diff(stats{BusyTicks: 0, IdleTicks: 10000}, idle.Stats()); diff != "" {
+		t.Errorf("the thread that does not: %s", diff)
+	}
+	want := reactor.ReactorStats{BusyTicks: 250, IdleTicks: 10050}
+	if diff := cmp.Diff(want, h.Reactors[0].Stats()); diff != "" {
+		t.Errorf("the reactor: %s", diff)
+	}
+	p.Unregister()
+	q.Unregister()
+}
