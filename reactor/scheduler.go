@@ -339,6 +339,9 @@ func gather(r *Reactor, arg1, _ any) {
 	r.sched.prev = c.Total
 	c.InterruptMode = r.mode == ModeInterrupt
 	for _, t := range r.threads {
+		if t.leaving && !t.bound.Load() {
+			continue // it is neither here nor there: the next round sees where it has come to
+		}
 		total := ThreadStats{t.busyLocal, t.idleLocal}
 		c.Threads = append(c.Threads, ThreadInfo{
 			ID: t.id, Core: r.core, First: t.first, Cpumask: t.cpumask.Load(), Bound: t.bound.Load(),
@@ -425,11 +428,13 @@ func (s *scheduling) isolatedCore(core int) bool {
 	return slices.ContainsFunc(s.cores, func(c CoreInfo) bool { return c.Core == core && c.Isolated })
 }
 
-// moveThread sends a thread, if it is still here, to another core after the next round.
+// moveThread sends a thread, if it is still here and still may, to another core after the next
+// round.
 func moveThread(r *Reactor, arg1, arg2 any) {
+	core := arg2.(int)
 	for _, t := range r.threads {
-		if t.id == arg1.(uint64) && !t.bound.Load() && !t.leaving {
-			t.leaving, t.target = true, arg2.(int)
+		if t.id == arg1.(uint64) && !t.bound.Load() && !t.leaving && t.cpumask.Load().allows(core) {
+			t.leaving, t.target = true, core
 		}
 	}
 }
