@@ -172,7 +172,8 @@ func (f *Framework) SetSchedulerOpts(opts json.RawMessage) error {
 	return nil
 }
 
-// SetSchedulerPeriod changes how often the scheduler runs; 0 means never. Any goroutine.
+// SetSchedulerPeriod changes how often the scheduler runs; 0 means never. It never runs in a
+// framework without reactors. Any goroutine.
 //
 // SPDK: spdk_scheduler_set_period
 func (f *Framework) SetSchedulerPeriod(d time.Duration) {
@@ -180,7 +181,9 @@ func (f *Framework) SetSchedulerPeriod(d time.Duration) {
 	f.sched.period = d
 	r := f.sched.core
 	f.sched.mu.Unlock()
-	r.post(armScheduler, nil, nil)
+	if r != nil {
+		r.post(armScheduler, nil, nil)
+	}
 }
 
 // SchedulerPeriod returns how often the scheduler runs. Any goroutine.
@@ -193,12 +196,15 @@ func (f *Framework) SchedulerPeriod() time.Duration {
 }
 
 // SchedulingCore returns the core of the reactor that the scheduler runs on: the first one,
-// unless that was changed. Any goroutine.
+// unless that was changed; -1 in a framework without reactors. Any goroutine.
 //
 // SPDK: spdk_scheduler_get_scheduling_lcore
 func (f *Framework) SchedulingCore() int {
 	f.sched.mu.Lock()
 	defer f.sched.mu.Unlock()
+	if f.sched.core == nil {
+		return anyCore
+	}
 	return f.sched.core.core
 }
 

@@ -177,3 +177,22 @@ func TestSchedulerMovesNoThreadFromOrToAnIsolatedCore(t *testing.T) {
 		}
 	}
 }
+
+func TestFrameworkWithoutReactorsHasNothingToSchedule(t *testing.T) {
+	h := reactortest.New(t, 1)
+	fw := h.Framework
+	if err := fw.SetScheduler("test"); err != nil {
+		t.Error(err)
+	}
+	fw.SetSchedulerPeriod(time.Second)
+	if d := fw.SchedulerPeriod(); d != time.Second {
+		t.Errorf("period %v", d)
+	}
+	if core := fw.SchedulingCore(); core != -1 {
+		t.Errorf("the scheduler runs on core %d", core)
+	}
+	h.PollThreads()
+	if n := fw.Scheduler().(*testScheduler).rounds; n != 0 {
+		t.Errorf("the scheduler ran %d times", n)
+	}
+}
