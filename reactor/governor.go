@@ -23,6 +23,8 @@ type GovernorCapabilities struct {
 // that change something are called from the scheduling reactor only; a change may take
 // effect later, and if it fails then, the next call that would change the same core says so.
 // They report whether there was anything to change, i.e. the core was not at its limit yet.
+// Init, Deinit and the calls of a scheduler come one at a time; those that only look may be
+// made by any goroutine meanwhile.
 //
 // SPDK: struct spdk_governor
 type Governor interface {

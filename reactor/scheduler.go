@@ -85,7 +85,8 @@ func sortedNames[T any](registry map[string]T) []string {
 
 // scheduling is a framework's scheduler.
 type scheduling struct {
-	turn sync.Mutex // held while a method of the scheduler runs; a reactor only tries it
+	turn  sync.Mutex // held while a method of the scheduler runs; a reactor only tries it
+	power sync.Mutex // the same for the governor, taken after turn
 
 	mu       sync.Mutex // guards what follows, for a few instructions
 	current  Scheduler
@@ -257,9 +258,9 @@ func (f *Framework) IsolatedCores() Cpuset {
 //
 // SPDK: spdk_governor_set
 func (f *Framework) SetGovernor(name string) error {
-	f.sched.mu.Lock()
-	old := f.sched.governor
-	f.sched.mu.Unlock()
+	f.sched.power.Lock()
+	defer f.sched.power.Unlock()
+	old := f.Governor()
 	if old != nil && old.Name() == name {
 		return nil
 	}
@@ -369,6 +370,11 @@ func balance(r *Reactor, arg1, _ any) {
 		return
 	}
 	defer s.turn.Unlock()
+	if !s.power.TryLock() { // the governor is being changed
+		s.end()
+		return
+	}
+	defer s.power.Unlock()
 	current := r.fw.Scheduler()
 	if current == nil {
 		s.end()

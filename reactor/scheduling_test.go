@@ -196,3 +196,19 @@ func TestFrameworkWithoutReactorsHasNothingToSchedule(t *testing.T) {
 		t.Errorf("the scheduler ran %d times", n)
 	}
 }
+
+func TestNoBalanceWhileTheGovernorIsChanged(t *testing.T) {
+	h, s := scheduled(t, 2)
+	onGovernorInit = func() { h.Schedule() }
+	defer func() { onGovernorInit = nil }()
+	if err := h.Framework.SetGovernor("test"); err != nil {
+		t.Fatal(err)
+	}
+	if s.rounds != 0 {
+		t.Errorf("the scheduler ran %d times while the governor was being changed", s.rounds)
+	}
+	h.Schedule()
+	if s.rounds != 1 {
+		t.Errorf("the scheduler ran %d times, 1 was due", s.rounds)
+	}
+}
