@@ -43,7 +43,7 @@ func (t *Thread) tryExit(now uint64) {
 	case now >= t.exitDeadline:
 		held := t.Holding()
 		t.force()
-		t.fw.warn("thread is forced to exit: release what holds it before Exit",
+		t.fw.Warn("thread is forced to exit: release what holds it before Exit",
 			"thread", t.name, "held by", held)
 	default:
 		return

@@ -334,7 +334,10 @@ func (f *Framework) Delay(d time.Duration) {
 // Pause tells the CPU that the caller spins. SPDK: spdk_pause
 func Pause() { sys.Pause() }
 
-// warn reports something from a place that must not wait for the log.
-func (f *Framework) warn(msg string, args ...any) {
+// Warn reports something in [Options.Log] from a place that must not wait for the log: a
+// scheduler's Balance, a callback. Any goroutine.
+//
+// Not in SPDK, whose reactors write to the log themselves.
+func (f *Framework) Warn(msg string, args ...any) {
 	go f.opts.Log.Warn(msg, args...)
 }

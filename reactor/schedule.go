@@ -57,7 +57,7 @@ func adopt(r *Reactor, arg1, arg2 any) {
 	t := arg1.(*Thread)
 	if err := r.nest(t); err != nil {
 		from, _ := arg2.(*Reactor)
-		r.fw.warn("a thread cannot move and goes back", "thread", t.name, "to core", r.core, "error", err)
+		r.fw.Warn("a thread cannot move and goes back", "thread", t.name, "to core", r.core, "error", err)
 		t.reactor.Store(from)
 		if !from.post(adopt, t, nil) {
 			panic(fmt.Sprintf("reactor %d: thread %q can neither stay nor go back: %v", r.core, t.name, err))
