@@ -367,7 +367,7 @@ func (r *Reactor) chores() {
 	if r.now >= r.switches.at {
 		r.countSwitches()
 	}
-	r.choresAt = r.now + r.fw.toTicks(chorePeriod)
+	r.choresAt = min(r.now+r.fw.toTicks(chorePeriod), r.sched.at)
 }
 
 func (r *Reactor) publish() {

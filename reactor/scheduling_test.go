@@ -103,6 +103,25 @@ func TestSchedulerDoesNotSeeWhatIsOnTheMove(t *testing.T) {
 	p.Unregister()
 }
 
+func TestSchedulerRunsWhenItsPeriodIsOver(t *testing.T) {
+	h, s := scheduled(t, 1)
+	h.Advance(time.Second) // so that the reactor has other chores to do when it gets the period
+	h.Framework.SetSchedulerPeriod(10 * time.Microsecond)
+	for i := range 10 {
+		if s.rounds != i {
+			t.Fatalf("after %d periods the scheduler ran %d times", i, s.rounds)
+		}
+		h.PollReactors()
+		h.Advance(9 * time.Microsecond)
+		h.PollReactors()
+		h.Advance(time.Microsecond)
+		if s.rounds != i {
+			t.Fatalf("the scheduler ran before period %d was over", i)
+		}
+		h.PollReactors()
+	}
+}
+
 // TestSchedulerMoveObeysACpumaskThatIsNew has a thread decide where it runs between the
 // scheduler's seeing it and what it decided being done.
 func TestSchedulerMoveObeysACpumaskThatIsNew(t *testing.T) {
