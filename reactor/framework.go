@@ -192,7 +192,7 @@ func (f *Framework) CreateThread(name string, mask *Cpuset) (*Thread, error) {
 	if name == "" {
 		name = fmt.Sprintf("thread%d", f.lastID)
 	}
-	t := &Thread{fw: f, name: name, id: f.lastID, first: anyCore}
+	t := &Thread{fw: f, name: name, id: f.lastID, first: anyCore, lastTicks: f.Ticks()}
 	t.msgs.init(f.opts.MsgRingSize)
 	if mask != nil {
 		own := *mask

@@ -101,3 +101,17 @@ func TestIdleTimeIsNobodysWork(t *testing.T) {
 	p.Unregister()
 	q.Unregister()
 }
+
+// TestLastTicksBeginWithTheThread: before the first round they are the time of the creation.
+func TestLastTicksBeginWithTheThread(t *testing.T) {
+	h := reactortest.New(t, 0)
+	h.Advance(time.Second)
+	th, created := h.AddThread(""), h.Clock.Ticks()
+	for _, want := range []uint64{created, created + 1000} {
+		if got := th.LastTicks(); got != want {
+			t.Errorf("last ticks %d, want %d", got, want)
+		}
+		h.Advance(1000)
+		th.Poll(0, 0)
+	}
+}

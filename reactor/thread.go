@@ -122,8 +122,8 @@ type ThreadStats struct {
 // SPDK: spdk_thread_get_stats
 func (t *Thread) Stats() ThreadStats { return ThreadStats{t.busyTicks.Load(), t.idleTicks.Load()} }
 
-// LastTicks returns the time that the last round ended, or, on a reactor, at which the reactor
-// last looked at the clock. On t only.
+// LastTicks returns the time that the last round ended, that of the creation before the first
+// one, or, on a reactor, at which the reactor last looked at the clock. On t only.
 //
 // SPDK: spdk_thread_get_last_tsc
 func (t *Thread) LastTicks() uint64 {
