@@ -51,7 +51,7 @@ func (t *Thread) SendMsg(fn MsgFunc, ctx any) syscall.Errno {
 // Not in SPDK: there spdk_thread_send_msg finds out itself.
 func (t *Thread) SendMsgFrom(from *Thread, fn MsgFunc, ctx any) syscall.Errno {
 	if from.reactor.Load() == t.reactor.Load() && !t.IsExited() {
-		if t.msgs.hasLocalRoom() || t.msgs.makeLocalRoom() {
+		if t.msgs.hasLocalRoom() || t.makeLocalRoom() {
 			t.msgs.local.Push(message{fn, ctx})
 			return 0
 		}

@@ -97,7 +97,7 @@ func (t *Thread) queueForRoom(w *RoomWait) {
 	pushWait(&t.roomQueue, w)
 	// t looks at the queue after it has made room or exited. If it did so before w was there:
 	if t.msgs.ring.Count() < t.msgs.size || t.IsExited() {
-		for w := t.roomQueue.Swap(nil); w != nil; {
+		for w := popWaits(&t.roomQueue); w != nil; {
 			next := w.next
 			w.call()
 			w = next
@@ -135,6 +135,19 @@ func (w *RoomWait) call() {
 	from := w.from // w is its thread's as soon as it has been pushed
 	pushWait(&from.roomCalls, w)
 	from.call(urgentRoom)
+}
+
+// makeLocalRoom is that of the mailbox. It makes room in the ring too, and if it empties it no
+// later batch does.
+//
+//go:noinline
+func (t *Thread) makeLocalRoom() bool {
+	before := t.msgs.local.Len()
+	ok := t.msgs.makeLocalRoom()
+	if t.roomQueue.Load() != nil || t.roomList != nil {
+		t.giveRoom(t.msgs.local.Len() - before)
+	}
+	return ok
 }
 
 // giveRoom calls n of those who wait for room, the longest waiting first, and all of them if

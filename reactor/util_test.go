@@ -1,6 +1,7 @@
 package reactor_test
 
 import (
+	"log/slog"
 	"os"
 	"runtime"
 	"testing"
@@ -31,6 +32,9 @@ func (j *journal) says(s string) reactor.MsgFunc {
 func (j *journal) polls(s string, rc reactor.PollerResult) reactor.PollerFunc {
 	return func(*reactor.Thread, any) reactor.PollerResult { j.add(s); return rc }
 }
+
+// discard is a log for what a test provokes and does not look at.
+var discard = slog.New(slog.DiscardHandler)
 
 // nothing is a message that does nothing.
 func nothing(*reactor.Thread, any) {}
