@@ -56,6 +56,7 @@ func (t *Thread) SendMsgWait(ctx context.Context, fn MsgFunc, arg any) error {
 		select {
 		case <-w.ready:
 		case <-ctx.Done():
+			t.leaveQueue(w)
 			return ctx.Err()
 		}
 	}
@@ -95,7 +96,25 @@ func retrySend(t *Thread, ctx any) {
 // queueForRoom makes w wait for room on t. Any goroutine.
 func (t *Thread) queueForRoom(w *RoomWait) {
 	pushWait(&t.roomQueue, w)
-	// t looks at the queue after it has made room or exited. If it did so before w was there:
+	t.callIfRoom()
+}
+
+// leaveQueue takes w out of the queue, if t has not done so already: a thread that is stuck must
+// not collect those who gave up.
+func (t *Thread) leaveQueue(w *RoomWait) {
+	for v := popWaits(&t.roomQueue); v != nil; {
+		next := v.next
+		if v != w {
+			pushWait(&t.roomQueue, v)
+		}
+		v = next
+	}
+	t.callIfRoom()
+}
+
+// callIfRoom is for who has pushed to the queue. t looks at it after it has made room or exited,
+// but may have done so before.
+func (t *Thread) callIfRoom() {
 	if t.msgs.ring.Count() < t.msgs.size || t.IsExited() {
 		for w := popWaits(&t.roomQueue); w != nil; {
 			next := w.next

@@ -228,6 +228,31 @@ func TestSendMsgWaitGivesUp(t *testing.T) {
 	}
 }
 
+// TestGivingUpLeavesNothingBehind: a thread that never makes room must not collect those who did
+// not wait for it, and forgets none of those who do.
+func TestGivingUpLeavesNothingBehind(t *testing.T) {
+	h, w := newWaiters(t, 2)
+	fill(w.to)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	before := liveHeap()
+	const times = 20_000
+	for i := range times {
+		if i%(times/10) == 0 {
+			w.wait(1)
+		}
+		if err := w.to.SendMsgWait(gone, nothing, nil); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	if grown := int64(liveHeap()) - int64(before); grown > times {
+		t.Errorf("%d bytes are left of %d that gave up", grown, times)
+	}
+	w.to.Poll(0, 0)
+	w.expect(t, "those who waited on", 0, 10)
+	h.CheckExit()
+}
+
 // liveHeap returns the bytes of reachable objects.
 func liveHeap() uint64 {
 	runtime.GC()
