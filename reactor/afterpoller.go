@@ -32,6 +32,9 @@ func (t *Thread) runAfter() {
 		m := t.after[i]
 		t.after[i] = message{}
 		m.fn(t, m.ctx)
+		if t.locks != 0 {
+			t.heldDuringSwitch()
+		}
 	}
 	t.after = t.after[:0]
 	t.runningAfter = false

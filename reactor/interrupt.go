@@ -113,25 +113,34 @@ func serveInterrupt(ctx any) int {
 	if i.fn == nil {
 		return 0
 	}
-	t := i.t
-	t.inPoll = true
-	t.watch.interrupt = i
-	rc := i.fn(t, i.ctx)
-	t.watch.interrupt = nil
-	t.inPoll = false
+	i.enter()
+	rc := i.fn(i.t, i.ctx)
+	i.leave()
 	return int(rc)
 }
 
 // wrapInterrupt runs the functions of a nested group on their thread.
 func wrapInterrupt(wctx any, fn FDFunc, ctx any) int {
 	i := wctx.(*Interrupt)
-	t := i.t
-	t.inPoll = true
-	t.watch.interrupt = i
+	i.enter()
 	rc := fn(ctx)
-	t.watch.interrupt = nil
-	t.inPoll = false
+	i.leave()
 	return rc
+}
+
+// enter begins a callback of the interrupt on its thread.
+func (i *Interrupt) enter() {
+	i.t.inPoll = true
+	i.t.watch.interrupt = i
+}
+
+// leave ends it.
+func (i *Interrupt) leave() {
+	i.t.watch.interrupt = nil
+	i.t.inPoll = false
+	if i.t.locks != 0 {
+		i.t.heldDuringSwitch()
+	}
 }
 
 // Unregister ends the interrupt. On its thread only. SPDK: spdk_interrupt_unregister

@@ -121,6 +121,9 @@ func (t *Thread) runUrgent() {
 	if what&urgentCritical != 0 {
 		if fn := t.critical.Swap(nil); fn != nil {
 			(*fn)(t, nil)
+			if t.locks != 0 {
+				t.heldDuringSwitch()
+			}
 		}
 	}
 	if what&urgentRoom != 0 {

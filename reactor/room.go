@@ -194,6 +194,9 @@ func (t *Thread) runRoomCalls() {
 		t.roomWaits = slices.Delete(t.roomWaits, i, i+1)
 		w.from, w.next = nil, nil
 		w.fn(t, w.ctx)
+		if t.locks != 0 {
+			t.heldDuringSwitch()
+		}
 		w = next
 	}
 }
