@@ -244,13 +244,13 @@ func (t *Thread) pollActive() (busy bool) {
 			var b bool
 			b, stays = p.call(t)
 			busy = busy || b
-			if len(t.after) > 0 {
-				t.runAfter()
-			}
 		}
 		if !stays {
 			t.removeActive(i)
 			p.settle()
+		}
+		if len(t.after) > 0 {
+			t.runAfter()
 		}
 	}
 	return busy
