@@ -105,7 +105,8 @@ type reactorVisit struct {
 
 // ForEachReactor calls fn with its arguments on each reactor, one after the other in the order
 // of [Options.Cores], and then done (which may be nil) on from, the caller's reactor, with the
-// same arguments. It returns ESHUTDOWN, and calls nothing, for a framework that is being stopped.
+// same arguments, which does not end before. It returns ESHUTDOWN, and calls nothing, for a
+// framework that is being stopped. On from only.
 //
 // SPDK: spdk_for_each_reactor, which does not say that it called nothing.
 func (f *Framework) ForEachReactor(from *Reactor, fn EventFunc, arg1, arg2 any, done EventFunc) syscall.Errno {
@@ -115,6 +116,7 @@ func (f *Framework) ForEachReactor(from *Reactor, fn EventFunc, arg1, arg2 any, 
 	if stopped {
 		return syscall.ESHUTDOWN
 	}
+	from.visits++
 	v := &reactorVisit{fn: fn, done: done, arg1: arg1, arg2: arg2, origin: from}
 	v.goOn(f)
 	return 0
@@ -129,8 +131,14 @@ func (v *reactorVisit) goOn(f *Framework) {
 			return
 		}
 	}
+	v.origin.post(visitEnded, v, nil)
+}
+
+func visitEnded(r *Reactor, arg1, _ any) {
+	v := arg1.(*reactorVisit)
+	r.visits--
 	if v.done != nil {
-		v.origin.post(v.done, v.arg1, v.arg2)
+		v.done(r, v.arg1, v.arg2)
 	}
 }
 

@@ -33,13 +33,15 @@ func (r *Reactor) Mode() Mode { return Mode(r.modeNow.Load()) }
 // calls back there.
 func (r *Reactor) SetMode(m Mode, done EventFunc, ctx any) syscall.Errno {
 	r.control.Lock()
-	busy := r.switching
+	ended, busy := r.ended, r.switching
 	r.switching = true
 	r.control.Unlock()
-	if busy {
+	switch {
+	case ended:
+		return syscall.ESRCH
+	case busy:
 		return syscall.EBUSY
-	}
-	if !r.post(switchMode, &modeSwitch{m, done, ctx}, nil) {
+	case !r.post(switchMode, &modeSwitch{m, done, ctx}, nil):
 		return syscall.ESRCH
 	}
 	return 0

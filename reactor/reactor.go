@@ -52,6 +52,7 @@ type Reactor struct {
 	asleep    bool // only of a reactor that is polled by hand
 	begun     bool
 	stopped   bool
+	visits    int    // of ForEachReactor that began here
 	busyLocal uint64 // not yet published
 	idleLocal uint64
 	sched     schedTurn
@@ -190,7 +191,7 @@ func (r *Reactor) begin() {
 func (r *Reactor) end() bool {
 	r.control.Lock()
 	defer r.control.Unlock()
-	if len(r.posted) > 0 || !r.events.empty() || !r.events.ring.Close() {
+	if r.visits > 0 || len(r.posted) > 0 || !r.events.empty() || !r.events.ring.Close() {
 		return false
 	}
 	r.ended = true
