@@ -18,7 +18,7 @@ const arenaAlign = 64
 // may be given to the kernel. It knows its buffers; who has them is kept elsewhere, for
 // example in a [Ring]. Its methods but Close may be called from any goroutine.
 //
-// SPDK: the memory of spdk_iobuf's pools, of spdk_malloc
+// SPDK: the memory that the pools of iobuf get from spdk_malloc
 type Arena struct {
 	mem     []byte
 	count   int

@@ -271,7 +271,7 @@ func (r *Reactor) runRound() (busy bool) {
 			r.now = now
 			busy = true
 		} else if exact {
-			now := r.fw.Ticks()
+			now := r.clock()
 			t.idleLocal += now - r.now
 			r.idleLocal += now - r.now
 			r.now = now

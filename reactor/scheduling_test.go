@@ -45,6 +45,7 @@ func (*testGovernor) Init(*reactor.Cpuset) error {
 }
 func (*testGovernor) Deinit()                                                          {}
 func (*testGovernor) CoreFreq(int) uint32                                              { return 0 }
+func (*testGovernor) CoreAvailFreqs(int) []uint32                                      { return nil }
 func (*testGovernor) CoreFreqUp(int) (bool, error)                                     { return false, nil }
 func (*testGovernor) CoreFreqDown(int) (bool, error)                                   { return false, nil }
 func (*testGovernor) SetCoreFreqMax(int) (bool, error)                                 { return false, nil }

@@ -52,7 +52,7 @@ func newDynamic() *dynamic {
 func (*dynamic) Name() string { return "dynamic" }
 
 func (d *dynamic) Init(f *reactor.Framework) error {
-	if err := d.begin(f); err != nil && len(reactor.Governors()) > 0 {
+	if err := d.begin(f); err != nil && len(reactor.GovernorNames()) > 0 {
 		f.Warn("dynamic scheduler leaves frequencies alone", "error", err)
 	}
 	historyOf(f).begin()

@@ -20,7 +20,7 @@ func (q *frequencies) begin(f *reactor.Framework) error {
 		return nil
 	}
 	err := fmt.Errorf("there is no governor, whose package would have to be imported: %w", syscall.ENODEV)
-	for i, name := range reactor.Governors() {
+	for i, name := range reactor.GovernorNames() {
 		e := f.SetGovernor(name)
 		if e == nil {
 			q.ours = true

@@ -49,6 +49,7 @@ func (g *governor) note(core int, what string) (bool, error) {
 	return true, nil
 }
 
+func (g *governor) CoreAvailFreqs(int) []uint32                                      { return nil }
 func (g *governor) CoreFreq(int) uint32                                              { return 0 }
 func (g *governor) CoreFreqUp(core int) (bool, error)                                { return g.note(core, "up") }
 func (g *governor) CoreFreqDown(core int) (bool, error)                              { return g.note(core, "down") }
