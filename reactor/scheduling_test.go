@@ -232,3 +232,21 @@ func TestNoBalanceWhileTheGovernorIsChanged(t *testing.T) {
 		t.Errorf("the scheduler ran %d times, 1 was due", s.rounds)
 	}
 }
+
+// TestStopEndsSchedulerAndGovernor: cores would keep whatever frequency they have.
+func TestStopEndsSchedulerAndGovernor(t *testing.T) {
+	fw, err := reactor.NewFramework(reactor.Options{Manual: true, Cores: []int{0}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fw.SetScheduler("test"); err != nil {
+		t.Fatal(err)
+	}
+	if err := fw.SetGovernor("test"); err != nil {
+		t.Fatal(err)
+	}
+	fw.Stop()
+	if s, g := fw.Scheduler(), fw.Governor(); s != nil || g != nil {
+		t.Errorf("after Stop: scheduler %v, governor %v", s, g)
+	}
+}

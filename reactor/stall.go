@@ -39,7 +39,6 @@ func (w *watch) String() string {
 // stallRecord is what is known of a reactor's being blocked.
 type stallRecord struct {
 	beat    atomic.Uint64 // ticks, at the last chores; 0 while the reactor sleeps or has ended
-	last    uint64        // what the reactor itself last stored there while awake
 	count   atomic.Uint64
 	longest atomic.Uint64 // ticks
 }

@@ -147,9 +147,10 @@ func (d *dynamic) move(t *reactor.ThreadInfo, to *core) {
 	from.busy -= min(from.busy, work)
 	if before >= d.limit.Busy && percent(from.busy, from.idle) < d.limit.Core {
 		// The others may have been short of time and take all that has become free: nobody
-		// else is to be moved here before that is known.
+		// else is to be moved here before that is known. Rounded down, as in SPDK, it would
+		// be just below the limit.
 		total := from.busy + from.idle
-		from.busy = total * uint64(d.limit.Core) / 100
+		from.busy = (total*uint64(d.limit.Core) + 99) / 100
 		from.idle = total - from.busy
 	}
 }

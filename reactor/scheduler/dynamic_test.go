@@ -73,6 +73,13 @@ func TestDynamicBalance(t *testing.T) {
 		},
 		want: "1:1 2:2 3:0", freq: freqs{0: "max", 1: "max", 2: "max"},
 	}, {
+		name: "whatever they have in common with a hundred",
+		cores: []reactor.CoreInfo{
+			show(0, 1, sample{id: 1, busy: 100}, sample{id: 2, busy: 100}, sample{id: 3, busy: 100}),
+			asleep(show(1, 301)), asleep(show(2, 301)),
+		},
+		want: "1:1 2:2 3:0", freq: freqs{0: "max", 1: "max", 2: "max"},
+	}, {
 		name: "and share the least busy if there are too few",
 		cores: []reactor.CoreInfo{
 			show(0, 0, sample{id: 1, busy: 100}, sample{id: 2, busy: 100}, sample{id: 3, busy: 100}, sample{id: 4, busy: 100}),

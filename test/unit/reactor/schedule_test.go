@@ -168,6 +168,7 @@ func (g *mockGovernor) CoreFreqDown(core int) (bool, error) {
 }
 
 func (g *mockGovernor) Deinit()                               {}
+func (g *mockGovernor) CoreAvailFreqs(int) []uint32           { return nil }
 func (g *mockGovernor) CoreFreq(core int) uint32              { return uint32(g.freq[core]) }
 func (g *mockGovernor) SetCoreFreqMax(core int) (bool, error) { return g.set(core, maxFreq) }
 func (g *mockGovernor) SetCoreFreqMin(core int) (bool, error) { return g.set(core, 0) }
