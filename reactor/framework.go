@@ -116,8 +116,8 @@ func (f *Framework) Start() error {
 // Stop asks every thread to exit, waits until all have, and ends the reactors. It must not
 // be called from a reactor. Release channels and pollers first: a thread that is held is
 // forced out after 5 seconds. No thread can be created from now on; stopping again is
-// harmless. A scheduler and a governor end too. Reactors that are polled by hand are polled until they have ended or have nothing
-// to do but wait.
+// harmless. A scheduler and a governor end too. Reactors that are polled by hand are polled
+// until they have ended or have nothing to do but wait.
 //
 // SPDK: spdk_reactors_stop, spdk_reactors_fini
 func (f *Framework) Stop() {
