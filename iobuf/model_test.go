@@ -233,7 +233,7 @@ func (s *simulation) random() {
 		for t := pick(s, s.Threads); t.SendMsgFrom(t, func(*reactor.Thread, any) {}, nil) == 0; {
 		}
 	case op < 95:
-		pick(s, s.Threads).Poll(0)
+		pick(s, s.Threads).Poll(0, 0)
 	default:
 		s.PollThreads()
 		s.checkRest()
