@@ -149,8 +149,21 @@ func TestFIFOAgainstModel(t *testing.T) {
 	for step := range 100_000 {
 		if bias := 40 + step/100%30; rng.IntN(100) < bias && len(model) < 300 || len(model) == 0 {
 			v := new(int)
-			f.Push(v)
+			if step%2 == 0 {
+				f.Push(v)
+			} else if p := f.Add(); *p == nil {
+				*p = v
+			} else {
+				t.Fatalf("step %d: Add returned a place that is taken", step)
+			}
 			model = append(model, v)
+		} else if step%2 == 0 {
+			front := f.Front()
+			if *front != model[0] {
+				t.Fatalf("step %d: wrong value in front", step)
+			}
+			f.Drop(front)
+			model = model[1:]
 		} else {
 			if f.Pop() != model[0] {
 				t.Fatalf("seed %d step %d: wrong value", seed, step)

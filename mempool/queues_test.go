@@ -141,3 +141,42 @@ func BenchmarkFIFO(b *testing.B) {
 		v = q.Pop()
 	}
 }
+
+// event has the shape of the reactor's.
+type event struct {
+	fn         func(any, any)
+	arg1, arg2 any
+}
+
+//go:noinline
+func pushEvent(q *FIFO[event], fn func(any, any), arg1, arg2 any) { q.Push(event{fn, arg1, arg2}) }
+
+//go:noinline
+func addEvent(q *FIFO[event], fn func(any, any), arg1, arg2 any) {
+	e := q.Add()
+	e.fn, e.arg1, e.arg2 = fn, arg1, arg2
+}
+
+func BenchmarkFIFOOfFiveWords(b *testing.B) {
+	nothing := func(any, any) {}
+	b.Run("Push", func(b *testing.B) {
+		q := new(FIFO[event])
+		b.ReportAllocs()
+		for b.Loop() {
+			pushEvent(q, nothing, q, b)
+			e := q.Pop()
+			e.fn(e.arg1, e.arg2)
+		}
+	})
+	b.Run("Add", func(b *testing.B) {
+		q := new(FIFO[event])
+		b.ReportAllocs()
+		for b.Loop() {
+			addEvent(q, nothing, q, b)
+			e := q.Front()
+			fn, arg1, arg2 := e.fn, e.arg1, e.arg2
+			q.Drop(e)
+			fn(arg1, arg2)
+		}
+	})
+}

@@ -42,7 +42,8 @@ func (r *Reactor) SendEvent(fn EventFunc, arg1, arg2 any) syscall.Errno {
 // Not in SPDK: there spdk_event_call finds out itself.
 func (r *Reactor) SendEventFrom(from *Reactor, fn EventFunc, arg1, arg2 any) syscall.Errno {
 	if from == r && (r.events.hasLocalRoom() || r.events.makeLocalRoom()) {
-		r.events.local.Push(event{fn, arg1, arg2})
+		e := r.events.local.Add()
+		e.fn, e.arg1, e.arg2 = fn, arg1, arg2
 		return 0
 	}
 	return r.SendEvent(fn, arg1, arg2)
@@ -51,10 +52,13 @@ func (r *Reactor) SendEventFrom(from *Reactor, fn EventFunc, arg1, arg2 any) sys
 // runEvents runs a batch of events.
 func (r *Reactor) runEvents() {
 	r.running = nil
-	n := min(r.events.local.Len(), batchSize)
+	local := &r.events.local
+	n := min(local.Len(), batchSize)
 	for range n {
-		e := r.events.local.Pop()
-		e.fn(r, e.arg1, e.arg2)
+		e := local.Front()
+		fn, arg1, arg2 := e.fn, e.arg1, e.arg2
+		local.Drop(e)
+		fn(r, arg1, arg2)
 	}
 	batch := r.events.take(batchSize - n)
 	if len(batch) == 0 {

@@ -52,7 +52,8 @@ func (t *Thread) SendMsg(fn MsgFunc, ctx any) syscall.Errno {
 func (t *Thread) SendMsgFrom(from *Thread, fn MsgFunc, ctx any) syscall.Errno {
 	if from.reactor.Load() == t.reactor.Load() && !t.IsExited() {
 		if t.msgs.hasLocalRoom() || t.makeLocalRoom() {
-			t.msgs.local.Push(message{fn, ctx})
+			m := t.msgs.local.Add()
+			m.fn, m.ctx = fn, ctx
 			return 0
 		}
 	}
@@ -64,7 +65,10 @@ func (t *Thread) SendMsgFrom(from *Thread, fn MsgFunc, ctx any) syscall.Errno {
 // as the completion of an IO.
 //
 // Not in SPDK, where a message to the calling thread is sent.
-func (t *Thread) Defer(fn MsgFunc, ctx any) { t.deferred.Push(message{fn, ctx}) }
+func (t *Thread) Defer(fn MsgFunc, ctx any) {
+	m := t.deferred.Add()
+	m.fn, m.ctx = fn, ctx
+}
 
 // SendCriticalMsg has fn called on t before anything else. There is one slot: EBUSY says
 // that an earlier critical message has not run yet. Any goroutine may call it.
@@ -156,9 +160,11 @@ func (t *Thread) runMessages(limit int) {
 func (t *Thread) runQueue(q *mempool.FIFO[message], n int) {
 	t.watch.message()
 	for range n {
-		m := q.Pop()
-		t.watch.fn = m.fn
-		m.fn(t, m.ctx)
+		m := q.Front()
+		fn, ctx := m.fn, m.ctx
+		q.Drop(m)
+		t.watch.fn = fn
+		fn(t, ctx)
 		if t.locks != 0 {
 			t.heldDuringSwitch()
 		}
