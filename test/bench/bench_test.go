@@ -12,8 +12,9 @@ import (
 // TestNames keeps the names that readers of bench.json look for.
 func TestNames(t *testing.T) {
 	want := []string{
-		"pool_get_put", "msg_self", "msg_pingpong_rtt", "msg_oneway", "channel_get_put",
-		"foreach_1", "foreach_65_one_core", "foreach_2_cores", "poller_loop_1", "poller_loop_1000_each",
+		"pool_get_put", "pool_bulk_32", "msg_self", "msg_self_qd1", "msg_pingpong_rtt", "msg_oneway",
+		"event_perf_1core", "event_perf_2cores", "reactor_perf_qd1", "reactor_perf_qd32",
+		"channel_get_put", "foreach_1", "foreach_65_one_core", "foreach_2_cores", "poller_loop_1", "poller_loop_1000_each",
 		"dispatch_null_getattr_qd1", "dispatch_null_getattr_qd32", "dispatch_null_lookup_qd32",
 		"dispatch_null_read4k_qd32", "dispatch_null_write4k_qd32",
 	}

@@ -13,9 +13,15 @@ import (
 // benchmarks are in the order of the table. The figures of SPDK are medians of 5 runs.
 var benchmarks = []benchmark{
 	{"pool_get_put", 5.6, 1, poolGetPut},
-	{"msg_self", 11.7, 1, msgSelf},
+	{"pool_bulk_32", 0.6, 1, poolBulk},
+	{"msg_self", 11.7, 1, msgSelf(32)},
+	{"msg_self_qd1", 28, 1, msgSelf(1)},
 	{"msg_pingpong_rtt", 360, 2, msgPingPong},
 	{"msg_oneway", 130, 2, msgOneWay},
+	{"event_perf_1core", 23.8, 1, eventsRound(eventsPerCore)},
+	{"event_perf_2cores", 58.8, 2, eventsRound(eventsPerCore)},
+	{"reactor_perf_qd1", 35.7, 1, eventsRound(1)},
+	{"reactor_perf_qd32", 18.9, 1, eventsRound(32)},
 	{"channel_get_put", 13.4, 1, channelGetPut},
 	{"foreach_1", 116, 1, func(e *env) (func(int) time.Duration, func()) { return forEach(e, 1) }},
 	{"foreach_65_one_core", 4400, 1, func(e *env) (func(int) time.Duration, func()) { return forEach(e, 65) }},
@@ -64,7 +70,21 @@ func poolGetPut(e *env) (func(int) time.Duration, func()) {
 	}), cache.Close
 }
 
-const selfDepth = 32
+const bulk = 32
+
+// poolBulk is the get and put of one of a bulk of elements through a thread's cache.
+func poolBulk(e *env) (func(int) time.Duration, func()) {
+	pool, err := mempool.New[[64]byte]("bench", 1024, nil)
+	check(err)
+	cache := pool.NewCache(2 * bulk)
+	elements := make([]*[64]byte, bulk)
+	return onThread(e, func(_ *reactor.Thread, n int) {
+		for range (n + bulk - 1) / bulk {
+			cache.GetBulk(elements)
+			cache.PutBulk(elements)
+		}
+	}), cache.Close
+}
 
 // selfMsgs is messages that send themselves again, until enough have been received.
 type selfMsgs struct {
@@ -72,18 +92,20 @@ type selfMsgs struct {
 	left int
 }
 
-// msgSelf is a message of a thread to itself, 32 in flight.
-func msgSelf(e *env) (func(int) time.Duration, func()) {
-	return func(n int) time.Duration {
-		s := &selfMsgs{clock: newClock(), left: n}
-		e.on(e.threads[0], func(t *reactor.Thread) {
-			s.start = time.Now()
-			for range selfDepth {
-				must(t.SendMsgFrom(t, selfMsg, s))
-			}
-		})
-		return <-s.done
-	}, func() {}
+// msgSelf is a message of a thread to itself, with depth in flight.
+func msgSelf(depth int) func(e *env) (func(int) time.Duration, func()) {
+	return func(e *env) (func(int) time.Duration, func()) {
+		return func(n int) time.Duration {
+			s := &selfMsgs{clock: newClock(), left: n}
+			e.on(e.threads[0], func(t *reactor.Thread) {
+				s.start = time.Now()
+				for range depth {
+					must(t.SendMsgFrom(t, selfMsg, s))
+				}
+			})
+			return <-s.done
+		}, func() {}
+	}
 }
 
 func selfMsg(t *reactor.Thread, ctx any) {
