@@ -30,6 +30,9 @@ var directDependencies = []dependency{
 	// Command lines have more corner cases than it seems, and a well-kept library has met them all. Only programs have
 	// a command line: who uses the rooms as a library shall neither get flags nor build what parses them.
 	{path: "github.com/spf13/pflag", only: "app"},
+	// A distribution over nine orders of magnitude, in fixed memory and without allocation, so that a reactor can record
+	// it, in the form in which others publish theirs. Only programs that measure have one.
+	{path: "github.com/HdrHistogram/hdrhistogram-go", only: "app"},
 }
 
 // room is a row of the import table: what the files at and below dir may import, apart from the standard library and
