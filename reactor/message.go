@@ -2,10 +2,10 @@ package reactor
 
 import (
 	"path"
-	"reflect"
 	"runtime"
 	"syscall"
 
+	"github.com/spdk-go/spdk-go/internal/sys"
 	"github.com/spdk-go/spdk-go/mempool"
 )
 
@@ -21,7 +21,7 @@ type message struct {
 
 // funcName names the function of a message in a report: package.Function.
 func (m message) funcName() string {
-	f := runtime.FuncForPC(reflect.ValueOf(m.fn).Pointer())
+	f := runtime.FuncForPC(sys.FuncPC(m.fn))
 	if f == nil {
 		return "?"
 	}
