@@ -89,6 +89,7 @@ func (r *Reactor) post(fn EventFunc, arg1, arg2 any) bool {
 //
 //go:noinline
 func (r *Reactor) runPosted() {
+	r.running = nil
 	r.called.Store(false)
 	r.control.Lock()
 	posted := r.posted
@@ -97,6 +98,7 @@ func (r *Reactor) runPosted() {
 	for _, e := range posted {
 		e.fn(r, e.arg1, e.arg2)
 	}
+	r.worked()
 }
 
 // reactorVisit is a walk over the reactors.

@@ -132,14 +132,21 @@ func wrapInterrupt(wctx any, fn FDFunc, ctx any) int {
 func (i *Interrupt) enter() {
 	i.t.inPoll = true
 	i.t.watch.interrupt = i
+	if r := i.t.reactor.Load(); r != nil {
+		r.running = i.t
+	}
 }
 
 // leave ends it.
 func (i *Interrupt) leave() {
-	i.t.watch.interrupt = nil
-	i.t.inPoll = false
-	if i.t.locks != 0 {
-		i.t.heldDuringSwitch()
+	t := i.t
+	t.watch.interrupt = nil
+	t.inPoll = false
+	if r := t.reactor.Load(); r != nil {
+		t.busyLocal += r.worked()
+	}
+	if t.locks != 0 {
+		t.heldDuringSwitch()
 	}
 }
 

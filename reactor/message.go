@@ -124,6 +124,8 @@ func (t *Thread) runUrgent() {
 	what := t.urgent.Swap(0)
 	if what&urgentCritical != 0 {
 		if fn := t.critical.Swap(nil); fn != nil {
+			t.watch.message()
+			t.watch.fn = *fn
 			(*fn)(t, nil)
 			if t.locks != 0 {
 				t.heldDuringSwitch()

@@ -256,19 +256,14 @@ func (r *Reactor) runRound() (busy bool) {
 	}
 	if r.events.ready() {
 		r.runEvents()
-		now := r.clock()
-		r.busyLocal += now - r.now
-		r.now = now
+		r.worked()
 		busy = true
 	}
 	changed, exact := false, r.round < clockRounds
 	for _, t := range r.threads {
 		r.running = t
 		if t.poll(r.now, batchSize) {
-			now := r.clock()
-			t.busyLocal += now - r.now
-			r.busyLocal += now - r.now
-			r.now = now
+			t.busyLocal += r.worked()
 			busy = true
 		} else if exact {
 			now := r.clock()
@@ -354,6 +349,15 @@ func (r *Reactor) tick() {
 	r.now = now
 }
 
+// worked reads the clock and accounts the time since the last reading as busy.
+func (r *Reactor) worked() (ticks uint64) {
+	now := r.fw.Ticks()
+	ticks = now - r.now
+	r.busyLocal += ticks
+	r.now = now
+	return ticks
+}
+
 // chores is what has to be done from time to time.
 //
 //go:noinline
@@ -397,6 +401,7 @@ func (r *Reactor) maySleep() bool {
 // by hand only notes that it does.
 func (r *Reactor) sleep() {
 	r.publish()
+	r.stall.check(r)
 	r.sleeping.Store(1)
 	// A sender pushes first and looks at sleeping second; here it is the other way round,
 	// so that one of the two sees the other.

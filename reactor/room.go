@@ -193,6 +193,8 @@ func (t *Thread) runRoomCalls() {
 		i := slices.Index(t.roomWaits, w)
 		t.roomWaits = slices.Delete(t.roomWaits, i, i+1)
 		w.from, w.next = nil, nil
+		t.watch.message()
+		t.watch.fn = w.fn
 		w.fn(t, w.ctx)
 		if t.locks != 0 {
 			t.heldDuringSwitch()

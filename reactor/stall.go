@@ -121,7 +121,7 @@ func (r *Reactor) whatRuns() string {
 	if t == nil {
 		return "an event"
 	}
-	return fmt.Sprintf("%s of thread %s", t.watch.String(), t.name)
+	return t.watch.String() + " of thread " + t.name
 }
 
 // osState says what the kernel has the reactor's OS thread do, which tells a callback that

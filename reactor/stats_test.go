@@ -115,3 +115,69 @@ func TestLastTicksBeginWithTheThread(t *testing.T) {
 		th.Poll(0, 0)
 	}
 }
+
+// TestReactorStatsCountWhatRuns: whatever a reactor calls takes a second here, and that is the
+// reactor's and, if it runs on a thread, the thread's.
+func TestReactorStatsCountWhatRuns(t *testing.T) {
+	for name, tc := range map[string]struct {
+		start    func(t *testing.T, th *reactor.Thread, takes func())
+		onThread bool
+	}{
+		"message": {func(_ *testing.T, th *reactor.Thread, takes func()) {
+			th.SendMsg(func(*reactor.Thread, any) { takes() }, nil)
+		}, true},
+		"critical message": {func(_ *testing.T, th *reactor.Thread, takes func()) {
+			th.SendCriticalMsg(func(*reactor.Thread, any) { takes() })
+		}, true},
+		"interrupt": {func(t *testing.T, th *reactor.Thread, takes func()) {
+			fd := eventfd(t)
+			var i *reactor.Interrupt
+			i, err := th.RegisterInterrupt("", fd, 0, func(*reactor.Thread, any) reactor.PollerResult {
+				i.Unregister()
+				takes()
+				return reactor.Idle
+			}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			signal(t, fd)
+		}, true},
+		"event": {func(_ *testing.T, th *reactor.Thread, takes func()) {
+			th.Reactor().SendEvent(func(*reactor.Reactor, any, any) { takes() }, nil, nil)
+		}, false},
+		"visit of the reactors": {func(_ *testing.T, th *reactor.Thread, takes func()) {
+			th.Framework().ForEachReactor(th.Reactor(), func(*reactor.Reactor, any, any) { takes() }, nil, nil, nil)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := &manualClock{}
+			fw := byHand(t, reactor.Options{Clock: clock}, 1)
+			r, th := fw.Reactors()[0], thread(t, fw, 0)
+			rest := func() {
+				for range 100 {
+					r.Poll()
+					clock.now += uint64(time.Microsecond)
+				}
+				if !r.Asleep() {
+					t.Fatal("the reactor does not go to sleep")
+				}
+			}
+			rest()
+			// The clock is read once for several rounds.
+			since := func(before, now uint64) time.Duration { return fw.Duration(now - before).Truncate(time.Millisecond) }
+			reactorBefore, threadBefore := r.Stats().BusyTicks, th.Stats().BusyTicks
+			ran := 0
+			tc.start(t, th, func() { ran++; clock.now += uint64(time.Second) })
+			rest()
+			type busy struct {
+				Runs            int
+				Reactor, Thread time.Duration
+			}
+			want := busy{1, time.Second, map[bool]time.Duration{true: time.Second}[tc.onThread]}
+			got := busy{ran, since(reactorBefore, r.Stats().BusyTicks), since(threadBefore, th.Stats().BusyTicks)}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
