@@ -351,7 +351,7 @@ func (r *Reactor) tick() {
 
 // worked reads the clock and accounts the time since the last reading as busy.
 func (r *Reactor) worked() (ticks uint64) {
-	now := r.fw.Ticks()
+	now := r.clock()
 	ticks = now - r.now
 	r.busyLocal += ticks
 	r.now = now
