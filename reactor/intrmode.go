@@ -51,7 +51,19 @@ func (p *Poller) RegisterInterrupt(fn PollerInterruptFunc, ctx any) {
 	if fn != nil && t.intrMode {
 		fn(p, ctx, true)
 	}
+	p.callBeforeSleep()
 }
+
+// callBeforeSleep has p called once more before its thread sleeps: it may have had its turn in
+// this round, and what it would find now nobody tells again.
+func (p *Poller) callBeforeSleep() {
+	if p.interruptible && p.period == 0 {
+		p.t.Defer(anotherRound, nil)
+		p.t.wake()
+	}
+}
+
+func anotherRound(*Thread, any) {}
 
 // SetInterruptMode tells t's pollers that nobody polls them any more (true), or that they are
 // polled again (false). The reactor does this for its threads; who polls a thread by hand calls

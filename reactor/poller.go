@@ -181,6 +181,7 @@ func (p *Poller) Resume() {
 		p.t.removePaused(p)
 		p.state = PollerWaiting
 		p.t.insertPoller(p)
+		p.callBeforeSleep()
 	case PollerPausing:
 		p.state = PollerWaiting
 	case PollerUnregistered:
