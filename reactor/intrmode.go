@@ -3,6 +3,7 @@ package reactor
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -94,7 +95,7 @@ func (t *Thread) setIntrMode(on bool) {
 	}
 	wasInPoll := t.inPoll
 	t.inPoll = true
-	for _, pollers := range [][]*Poller{t.timed, t.active, t.paused} {
+	for _, pollers := range [][]*Poller{t.timed, t.active, t.paused, t.offList()} {
 		for _, p := range pollers {
 			if p.arm != nil && p.state != PollerUnregistered {
 				p.arm(p, p.armCtx, on)
@@ -102,6 +103,20 @@ func (t *Thread) setIntrMode(on bool) {
 		}
 	}
 	t.inPoll = wasInPoll
+	if on && t.reactor.Load() == nil { // a reactor makes another round by itself
+		t.Defer(anotherRound, nil)
+		t.wake()
+	}
+}
+
+// offList returns the timed poller that is running, which is on none of the lists, if there is
+// one.
+func (t *Thread) offList() []*Poller {
+	p := t.watch.poller
+	if p == nil || p.period == 0 || slices.Contains(t.timed, p) || slices.Contains(t.paused, p) {
+		return nil
+	}
+	return []*Poller{p}
 }
 
 // bell wakes whoever waits on the group of a thread that is polled by hand.

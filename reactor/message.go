@@ -50,10 +50,13 @@ func (t *Thread) SendMsg(fn MsgFunc, ctx any) syscall.Errno {
 //
 // Not in SPDK: there spdk_thread_send_msg finds out itself.
 func (t *Thread) SendMsgFrom(from *Thread, fn MsgFunc, ctx any) syscall.Errno {
-	if from.reactor.Load() == t.reactor.Load() && !t.IsExited() {
+	if r := t.reactor.Load(); from.reactor.Load() == r && !t.IsExited() {
 		if t.msgs.hasLocalRoom() || t.makeLocalRoom() {
 			m := t.msgs.local.Add()
 			m.fn, m.ctx = fn, ctx
+			if r == nil { // who polls t by hand may be waiting
+				t.wake()
+			}
 			return 0
 		}
 	}

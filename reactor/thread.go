@@ -199,6 +199,9 @@ func (t *Thread) Poll(maxMsgs int, now uint64) (busy bool) {
 		busy = t.serveInterrupts()
 	}
 	busy = t.poll(now, min(maxMsgs, batchSize)) || busy
+	if t.intrMode && t.hasWork() {
+		t.ring() // what is left, and what was deferred, nobody else tells
+	}
 	t.lastTicks = t.fw.Ticks()
 	if busy {
 		t.busyLocal += t.lastTicks - now
