@@ -7,7 +7,10 @@ export GOFLAGS := -buildvcs=false $(GOFLAGS)
 SERIAL := -p 1
 UNIT = $(shell $(GO) list ./... | grep -v /test/integration)
 
-.PHONY: build demo test test-short race bench lint fmt-check deps clean
+# What has to work on one processor too, where no core is asked for.
+RUNTIME = ./mempool ./reactor/... ./iochannel ./iobuf ./test/unit/... ./test/sim
+
+.PHONY: build demo test test-short race sim bench lint fmt-check deps clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -o bin/ ./app/...
@@ -20,6 +23,7 @@ test: deps lint
 	$(GO) test $(SERIAL) $(UNIT)
 	$(GO) test $(SERIAL) -run '^$$' -bench . -benchtime 1x $(UNIT)
 	$(GO) run ./test/bench -runs 1 -mintime 1ms -o /dev/null
+	GOMAXPROCS=1 $(GO) test $(SERIAL) -short $(RUNTIME)
 	$(GO) test $(SERIAL) -race -short -timeout 10m ./...
 	$(GO) test -timeout 12m ./test/integration
 
@@ -30,6 +34,10 @@ test-short: fmt-check
 
 race:
 	$(GO) test $(SERIAL) -race ./...
+
+# Ten million steps of the simulation from a new seed; SIM='-sim.steps N -sim.seed N' for others.
+sim:
+	$(GO) test ./test/sim -run TestSim -v $(SIM)
 
 # A table on standard output, and bench.json.
 bench:

@@ -50,12 +50,16 @@ type env struct {
 }
 
 func newEnv(cores []int) *env {
-	e := &env{cores: cores}
+	return startEnv(reactor.Options{Cores: cores, Mode: reactor.ModePoll})
+}
+
+func startEnv(o reactor.Options) *env {
+	e := &env{cores: o.Cores}
 	var err error
-	e.fw, err = reactor.NewFramework(reactor.Options{Cores: cores, Mode: reactor.ModePoll})
+	e.fw, err = reactor.NewFramework(o)
 	check(err)
 	check(e.fw.Start())
-	for _, core := range cores {
+	for _, core := range o.Cores {
 		e.threads = append(e.threads, e.newThread(core))
 	}
 	return e
@@ -87,6 +91,7 @@ func main() {
 	out := flag.String("o", "bench.json", "file to write the figures to")
 	only := flag.String("run", "", "regular expression: only these benchmarks")
 	profile := flag.String("cpuprofile", "", "file to write a CPU profile to")
+	scale := flag.String("scale", "", "file to write the cost against the number of things to, instead of the table")
 	flag.Parse()
 	filter, err := regexp.Compile(*only)
 	check(err)
@@ -104,6 +109,11 @@ func main() {
 		check(err)
 		check(pprof.StartCPUProfile(f))
 		defer pprof.StopCPUProfile()
+	}
+
+	if *scale != "" {
+		measureScale(*scale, cpus[0], *runs, *minTime)
+		return
 	}
 
 	var chosen []*series
