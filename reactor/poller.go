@@ -118,14 +118,28 @@ func (t *Thread) removeTimed() *Poller {
 	return p
 }
 
-// removeActive takes the poller at index i off the active list, keeping the order.
-func (t *Thread) removeActive(i int) {
-	if !t.active[i].interruptible {
-		t.spinners--
+// sweepActive takes the pollers off the active list that are not to run any more, keeping the
+// order. All at once: to close a gap for each would make the end of many cost their square.
+//
+//go:noinline
+func (t *Thread) sweepActive() {
+	t.sweep = false
+	keep := len(t.active)
+	for i := len(t.active) - 1; i >= 0; i-- {
+		p := t.active[i]
+		if p.state == PollerWaiting {
+			keep--
+			t.active[keep] = p
+			continue
+		}
+		if !p.interruptible {
+			t.spinners--
+		}
+		p.settle()
 	}
-	copy(t.active[i:], t.active[i+1:])
-	t.active[len(t.active)-1] = nil
-	t.active = t.active[:len(t.active)-1]
+	n := copy(t.active, t.active[keep:])
+	clear(t.active[n:])
+	t.active = t.active[:n]
 }
 
 func (t *Thread) removePaused(p *Poller) {
@@ -247,12 +261,14 @@ func (t *Thread) pollActive() (busy bool) {
 			busy = busy || b
 		}
 		if !stays {
-			t.removeActive(i)
-			p.settle()
+			t.sweep = true
 		}
 		if len(t.after) > 0 {
 			t.runAfter()
 		}
+	}
+	if t.sweep {
+		t.sweepActive()
 	}
 	return busy
 }

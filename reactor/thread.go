@@ -35,7 +35,8 @@ type Thread struct {
 	leaving  bool // SetCpumask or the scheduler wants it on another reactor
 	locks    int  // spinlocks held
 	active   []*Poller
-	spinners int // active pollers that keep the reactor from sleeping
+	sweep    bool // some of active are to be taken off
+	spinners int  // active pollers that keep the reactor from sleeping
 	timed    timerHeap
 	after    []message // post-poller handlers, see AfterPoller
 	watch    watch
