@@ -133,10 +133,9 @@ func (d *Device) newChannel(t *reactor.Thread, ts *threadState) *Channel {
 	}
 	// The device knows of the channel before create runs, so that an iteration that begins
 	// meanwhile visits it, after create.
-	list := slices.Clone(*d.channels.Load())
-	i, _ := slices.BinarySearchFunc(list, t.ID(), byThread)
-	list = slices.Insert(list, i, ch)
-	d.channels.Store(&list)
+	i, _ := slices.BinarySearchFunc(d.channels, t.ID(), byThread)
+	d.channels = slices.Insert(d.channels, i, ch)
+	d.snapshot.Store(nil)
 	d.live++
 	d.mu.Unlock()
 	for d.slot >= len(ts.bySlot) {
@@ -161,13 +160,12 @@ func (ch *Channel) detach() {
 	ch.ts.channels--
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	list := slices.Clone(*d.channels.Load())
-	i, found := slices.BinarySearchFunc(list, ch.t.ID(), byThread)
-	if !found || list[i] != ch {
+	i, found := slices.BinarySearchFunc(d.channels, ch.t.ID(), byThread)
+	if !found || d.channels[i] != ch {
 		panic(fmt.Sprintf("iochannel: device %q does not know its channel on thread %q", d.name, ch.t.Name()))
 	}
-	list = slices.Delete(list, i, i+1)
-	d.channels.Store(&list)
+	d.channels = slices.Delete(d.channels, i, i+1)
+	d.snapshot.Store(nil)
 }
 
 // release lets the device go if this was its last channel.

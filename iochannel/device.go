@@ -17,6 +17,7 @@ type registry struct {
 	mu    sync.Mutex
 	byKey map[any]*Device
 	slots []*Device // a device's place in every thread's table of channels
+	free  []int     // places in slots that nobody has
 }
 
 func registryOf(f *reactor.Framework) *registry {
@@ -39,14 +40,15 @@ type Device struct {
 	// unregistered: no new channels. Set under mu, read without.
 	unregistered atomic.Bool
 
-	// channels are in order of thread id. The slice is replaced under mu, never changed, so
-	// that an iteration finds its way without the lock.
-	channels atomic.Pointer[[]*Channel]
+	// snapshot is a copy of channels, nil when they have changed since it was made. It never
+	// changes itself, so that an iteration finds its way without the lock.
+	snapshot atomic.Pointer[[]*Channel]
 
 	mu         sync.Mutex
-	live       int  // channels, and those whose destroy is running
-	iterations int  // that are under way
-	pending    bool // Unregister waits for the iterations
+	channels   []*Channel // in order of thread id
+	live       int        // channels, and those whose destroy is running
+	iterations int        // that are under way
+	pending    bool       // Unregister waits for the iterations
 	unreg      unregister
 }
 
@@ -69,7 +71,6 @@ func RegisterDevice[T any](t *reactor.Thread, key any, name string,
 	if name == "" {
 		d.name = fmt.Sprintf("%p", d)
 	}
-	d.channels.Store(&[]*Channel{})
 	d.create = func(ch *Channel) syscall.Errno {
 		c := new(T)
 		ch.ctx = c
@@ -96,12 +97,13 @@ func (r *registry) add(d *Device) error {
 		return fmt.Errorf("iochannel: device %q: its key is registered already: %w", d.name, syscall.EEXIST)
 	}
 	r.byKey[d.key] = d
-	d.slot = slices.Index(r.slots, nil)
-	if d.slot < 0 {
-		d.slot = len(r.slots)
-		r.slots = append(r.slots, nil)
+	if n := len(r.free); n > 0 {
+		d.slot, r.free = r.free[n-1], r.free[:n-1]
+		r.slots[d.slot] = d
+		return nil
 	}
-	r.slots[d.slot] = d
+	d.slot = len(r.slots)
+	r.slots = append(r.slots, d)
 	return nil
 }
 
@@ -116,6 +118,7 @@ func (r *registry) remove(d *Device) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.slots[d.slot] = nil
+	r.free = append(r.free, d.slot)
 }
 
 // Lookup returns the device registered under key, nil if there is none.
@@ -126,6 +129,18 @@ func Lookup(f *reactor.Framework, key any) *Device {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.byKey[key]
+}
+
+// list returns the channels in order of thread id. The slice never changes.
+func (d *Device) list() *[]*Channel {
+	if list := d.snapshot.Load(); list != nil {
+		return list
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := slices.Clone(d.channels)
+	d.snapshot.Store(&list)
+	return &list
 }
 
 // Name returns the device's name. SPDK: spdk_io_device_get_name

@@ -89,7 +89,7 @@ func (ts *threadState) newIter() *Iter {
 
 // nextChannel returns the channel with the lowest thread id above that of the last one tried.
 func (it *Iter) nextChannel() *Channel {
-	list := it.dev.channels.Load()
+	list := it.dev.list()
 	i := it.pos + 1
 	if list != it.list { // it has changed since the last step
 		i, _ = slices.BinarySearchFunc(*list, it.tried+1, byThread)
