@@ -10,7 +10,7 @@ UNIT = $(shell $(GO) list ./... | grep -v /test/integration)
 # What has to work on one processor too, where no core is asked for.
 RUNTIME = ./mempool ./reactor/... ./iochannel ./iobuf ./test/unit/... ./test/sim
 
-.PHONY: build demo test test-short race sim bench lint fmt-check deps clean
+.PHONY: build demo test test-short race sim bench plot lint fmt-check deps clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -o bin/ ./app/...
@@ -42,6 +42,12 @@ sim:
 # A table on standard output, and bench.json.
 bench:
 	$(GO) run ./test/bench -o bench.json
+
+# docs/scale.png: what things cost against how many there are.
+plot:
+	$(GO) run ./test/bench -scale bench-scale.json -runs 5
+	cd tools/plot && $(GO) run . -o ../../docs/scale.png -table ../../docs/scale.md ../../bench-scale.json
+	rm -f bench-scale.json
 
 lint: fmt-check
 	$(GO) vet ./...
