@@ -57,9 +57,11 @@ var importTable = []room{
 	{"iochannel", []string{"reactor", "mempool", "internal/sys"}},
 	{"iobuf", []string{"reactor", "iochannel", "mempool"}},
 	{"fsdev", []string{"iochannel", "iobuf", "reactor", "mempool"}},
-	{"fuse_dispatcher", []string{"fsdev", "internal/fuseabi", "iochannel", "reactor", "mempool"}},
+	{"fuse_dispatcher", []string{"fsdev", "internal/fuseabi", "iochannel", "reactor", "mempool", "log"}},
 	{"modules", []string{"fsdev", "internal/uring", "internal/sys", "iochannel", "iobuf", "reactor", "mempool", xsys}},
-	{"transport", []string{"fuse_dispatcher", "fsdev", "iochannel", "iobuf", "reactor", "mempool", allInternal, xsys}},
+	{"transport", []string{
+		"fuse_dispatcher", "fsdev", "iochannel", "iobuf", "reactor", "mempool", "log", allInternal, xsys,
+	}},
 	{"rpc", []string{"reactor"}},
 	{"trace", []string{"reactor"}},
 	{"log", []string{"reactor"}},
