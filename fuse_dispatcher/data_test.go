@@ -214,36 +214,6 @@ func TestWriteFromThePageCacheDoesNotAppend(t *testing.T) {
 	}
 }
 
-func TestFlock(t *testing.T) {
-	b := newSession(t, fusedispatcher.Opts{})
-	for _, tt := range []struct {
-		op      uint32
-		typ     uint32
-		lkFlags uint32
-		want    uint32
-		errno   syscall.Errno
-	}{
-		{FUSE_SETLK, syscall.F_RDLCK, FUSE_LK_FLOCK, syscall.LOCK_SH | syscall.LOCK_NB, 0},
-		{FUSE_SETLK, syscall.F_WRLCK, FUSE_LK_FLOCK, syscall.LOCK_EX | syscall.LOCK_NB, 0},
-		{FUSE_SETLK, syscall.F_UNLCK, FUSE_LK_FLOCK, syscall.LOCK_UN | syscall.LOCK_NB, 0},
-		{FUSE_SETLKW, syscall.F_RDLCK, FUSE_LK_FLOCK, syscall.LOCK_SH, 0},
-		{FUSE_SETLKW, syscall.F_WRLCK, FUSE_LK_FLOCK, syscall.LOCK_EX, 0},
-		{FUSE_SETLKW, syscall.F_UNLCK, FUSE_LK_FLOCK, syscall.LOCK_UN, 0},
-		{FUSE_SETLK, 3, FUSE_LK_FLOCK, 0, syscall.EINVAL},
-		{FUSE_SETLKW, 1<<32 - 1, FUSE_LK_FLOCK, 0, syscall.EINVAL},
-		{FUSE_SETLK, syscall.F_WRLCK, 0, 0, syscall.ENOSYS},
-		{FUSE_GETLK, syscall.F_WRLCK, FUSE_LK_FLOCK, 0, syscall.ENOSYS},
-	} {
-		b.fs.calls = nil
-		r := b.do(0, tt.op, node, 64, Bytes(&LkIn{Lk: FileLock{Type: tt.typ}, LkFlags: tt.lkFlags}))
-		if r.errno != tt.errno || (tt.errno == 0) != (len(b.fs.calls) == 1) {
-			t.Errorf("%+v: %v, %d calls", tt, r.errno, len(b.fs.calls))
-		} else if tt.errno == 0 && b.fs.calls[0].Flags != tt.want {
-			t.Errorf("%+v: the module saw %#x", tt, b.fs.calls[0].Flags)
-		}
-	}
-}
-
 func TestFlagsThatAreRefused(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
 	for flags := range uint32(16) {

@@ -28,7 +28,8 @@ func doReleasedir(r *request) {
 }
 
 func doFsyncdir(r *request) {
-	if r.skipSync() {
+	if r.sess.noFsync {
+		r.fail(syscall.ENOSYS)
 		return
 	}
 	in := args[FsyncIn](r)

@@ -67,9 +67,12 @@ type session struct {
 	writeback bool
 	noOpen    bool
 	noOpendir bool
-	noSync    bool
-	killPriv  bool              // the client may ask for set-user-ID bits to be cleared
-	sizes     [numOpcodes]sizes // by tableIndex
+	noFlush   bool
+	noFsync   bool
+	killPriv  bool // the client may ask for set-user-ID bits to be cleared
+	// posixLocks: byte-range locks are the module's, not the client's kernel's.
+	posixLocks bool
+	sizes      [numOpcodes]sizes // by tableIndex
 }
 
 // channel is the context of a thread's channel of a dispatcher.

@@ -34,7 +34,7 @@ type fakeFS struct {
 	do func(io *fsdev.IO)
 	// raw does instead of do, and nothing is recorded.
 	raw func(io *fsdev.IO)
-	// mount handles MOUNT, nil accepts it.
+	// mount handles MOUNT, nil accepts it and has byte-range locks.
 	mount   func(io *fsdev.IO)
 	umount  func(io *fsdev.IO) // nil completes it
 	abort   func(io *fsdev.IO) // nil ends what is pending
@@ -72,6 +72,7 @@ func (fs *fakeFS) SubmitRequest(_ *iochannel.Channel, io *fsdev.IO) {
 	switch io.Type {
 	case fsdev.IOMount:
 		if fs.mount == nil {
+			io.Mount.PosixLocks = true
 			fs.mounted(io)
 			return
 		}
@@ -192,6 +193,20 @@ func request(io *fsdev.IO) fsdev.IO {
 	case fsdev.IOCopyFileRange:
 		r.Handle, r.Offset, r.Length, r.Flags = io.Handle, io.Offset, io.Length, io.Flags
 		r.Object2, r.Handle2, r.Offset2 = io.Object2, io.Handle2, io.Offset2
+	case fsdev.IOLseek:
+		r.Handle, r.Offset, r.Flags = io.Handle, io.Offset, io.Flags
+	case fsdev.IOStatx:
+		r.Handle, r.Flags, r.Mode = io.Handle, io.Flags, io.Mode
+	case fsdev.IOTmpfile:
+		r.Mode, r.Flags, r.Umask, r.UID, r.GID = io.Mode, io.Flags, io.Umask, io.UID, io.GID
+	case fsdev.IOGetlk:
+		r.Handle, r.Owner, r.Lock = io.Handle, io.Owner, io.Lock
+	case fsdev.IOSetlk:
+		r.Handle, r.Owner, r.Lock, r.Wait = io.Handle, io.Owner, io.Lock, io.Wait
+	case fsdev.IOIoctl:
+		r.Handle, r.Flags, r.Length, r.Value, r.Size = io.Handle, io.Flags, io.Length, bytes.Clone(io.Value), io.Size
+	case fsdev.IOPoll:
+		r.Handle, r.Flags, r.Owner, r.Wait = io.Handle, io.Flags, io.Owner, io.Wait
 	}
 	return r
 }
@@ -200,6 +215,12 @@ var fakeAttr = fsdev.Attr{
 	Ino: 201, Size: 202, Blocks: 203, Atime: 204, Mtime: 205, Ctime: 206, AtimeNsec: 207, MtimeNsec: 208,
 	CtimeNsec: 209, Mode: syscall.S_IFREG | 0o644, Nlink: 211, UID: 212, GID: 213, Rdev: 214, Blksize: 215,
 }
+
+var fakeStatx = fsdev.Statx{
+	Mask: 301, Attributes: 302, AttributesMask: 303, Btime: 304, BtimeNsec: 305, Attr: fakeAttr,
+}
+
+var fakeLock = fsdev.Lock{Type: syscall.F_WRLCK, PID: 401, Start: 402, End: 403}
 
 var fakeStatfs = fsdev.Statfs{Blocks: 1, Bfree: 2, Bavail: 3, Files: 4, Ffree: 5, Bsize: 6, Frsize: 7, Namelen: 8}
 
@@ -217,15 +238,21 @@ func pattern(n int) []byte {
 // fill sets the results of a success.
 func fill(io *fsdev.IO) {
 	io.OutObject, io.OutHandle, io.OutTarget = fakeFile, fakeHandle, []byte(fakeTarget)
-	io.OutAttr, io.OutStatfs = fakeAttr, fakeStatfs
+	io.OutAttr, io.OutStatfs, io.OutStatx = fakeAttr, fakeStatfs, fakeStatx
 	switch io.Type {
+	case fsdev.IOLseek:
+		io.OutSize = 501
+	case fsdev.IOPoll:
+		io.OutResult = 502
+	case fsdev.IOGetlk:
+		io.Lock = fakeLock
 	case fsdev.IOWrite:
 		io.OutSize = uint64(io.Size)
 	case fsdev.IOCopyFileRange:
 		io.OutSize = io.Length
-	case fsdev.IORead, fsdev.IOGetxattr, fsdev.IOListxattr:
-		io.OutSize = uint64(io.Size)
-		if io.Size == 0 && io.Type != fsdev.IORead {
+	case fsdev.IORead, fsdev.IOGetxattr, fsdev.IOListxattr, fsdev.IOIoctl:
+		io.OutSize, io.OutResult = uint64(io.Size), 503
+		if io.Size == 0 && (io.Type == fsdev.IOGetxattr || io.Type == fsdev.IOListxattr) {
 			io.OutSize = 33
 		}
 		rest := pattern(int(io.Size))

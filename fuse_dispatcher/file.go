@@ -1,6 +1,7 @@
 package fusedispatcher
 
 import (
+	"math"
 	"syscall"
 
 	"github.com/spdk-go/spdk-go/fsdev"
@@ -43,6 +44,18 @@ func doCreate(r *request) {
 		flags |= fsdev.FlagKillSuidgid
 	}
 	r.started(r.sess.desc.Create(r.c.fsdevCh, r.seq, r.object(), r.name,
+		in.Mode, flags, &fsdev.Creator{UID: r.hdr.UID, GID: r.hdr.GID, Umask: in.Umask}, createDone, r))
+}
+
+// doTmpfile creates a file without a name: what stands in the request for one is "/".
+func doTmpfile(r *request) {
+	in := args[CreateIn](r)
+	flags := r.sess.openFlags(in.Flags) | in.Flags&syscall.O_EXCL
+	flags &^= oTmpfile | syscall.O_DIRECTORY // said by the opcode
+	if in.OpenFlags&FUSE_OPEN_KILL_SUIDGID != 0 && r.sess.killPriv {
+		flags |= fsdev.FlagKillSuidgid
+	}
+	r.started(r.sess.desc.Tmpfile(r.c.fsdevCh, r.seq, r.object(),
 		in.Mode, flags, &fsdev.Creator{UID: r.hdr.UID, GID: r.hdr.GID, Umask: in.Umask}, createDone, r))
 }
 
@@ -115,17 +128,12 @@ func doRelease(r *request) {
 	r.started(r.sess.desc.Release(r.c.fsdevCh, r.seq, r.object(), fh, statusDone, r))
 }
 
-// skipSync refuses FLUSH, FSYNC and FSYNCDIR where they have nothing to do: the client takes
-// that for success and sends no more of them.
-func (r *request) skipSync() bool {
-	if r.sess.noSync {
-		r.fail(syscall.ENOSYS)
-	}
-	return r.sess.noSync
-}
+// What has nothing to do, FLUSH, FSYNC and FSYNCDIR, is refused: the client takes that for
+// success and sends no more of them.
 
 func doFlush(r *request) {
-	if r.skipSync() {
+	if r.sess.noFlush {
+		r.fail(syscall.ENOSYS)
 		return
 	}
 	in := args[FlushIn](r)
@@ -133,7 +141,8 @@ func doFlush(r *request) {
 }
 
 func doFsync(r *request) {
-	if r.skipSync() {
+	if r.sess.noFsync {
+		r.fail(syscall.ENOSYS)
 		return
 	}
 	in := args[FsyncIn](r)
@@ -147,43 +156,62 @@ func doFallocate(r *request) {
 		in.Mode, in.Offset, in.Length, statusDone, r))
 }
 
-func doCopyFileRange(r *request) {
+// maxCopy is the most that COPY_FILE_RANGE copies: its reply has 32 bits for the length.
+const maxCopy = 1 << 30
+
+func doCopyFileRange(r *request) { r.copyFileRange(maxCopy, writeDone) }
+
+func doCopyFileRange64(r *request) { r.copyFileRange(math.MaxInt64, copiedDone) }
+
+// copyFileRange copies at most limit bytes. Copying less than asked for is allowed.
+func (r *request) copyFileRange(limit uint64, done fsdev.SizeCplFunc) {
 	in := args[CopyFileRangeIn](r)
 	if in.Flags != 0 {
 		r.fail(syscall.EINVAL)
 		return
 	}
-	// The reply has 32 bits for the length; copying less than asked for is allowed.
-	length := min(in.Len, 1<<30)
 	r.started(r.sess.desc.CopyFileRange(r.c.fsdevCh, r.seq,
 		r.object(), fsdev.FileHandle(in.FhIn), in.OffIn,
 		r.sess.object(in.NodeIDOut), fsdev.FileHandle(in.FhOut), in.OffOut,
-		length, 0, writeDone, r))
+		min(in.Len, limit), 0, done, r))
 }
 
-// doSetlk handles flock(2) without waiting, doSetlkw with.
-func doSetlk(r *request) { r.flock(syscall.LOCK_NB) }
-
-func doSetlkw(r *request) { r.flock(0) }
-
-func (r *request) flock(nonBlocking uint32) {
-	in := args[LkIn](r)
-	if in.LkFlags&FUSE_LK_FLOCK == 0 {
-		r.fail(syscall.ENOSYS) // not negotiated: the client's kernel keeps POSIX locks itself
+func copiedDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, n uint64) {
+	r := ctx.(*request)
+	if errno != 0 {
+		r.fail(errno)
 		return
 	}
-	var op uint32
-	switch in.Lk.Type {
-	case syscall.F_RDLCK:
-		op = syscall.LOCK_SH
-	case syscall.F_WRLCK:
-		op = syscall.LOCK_EX
-	case syscall.F_UNLCK:
-		op = syscall.LOCK_UN
-	default:
+	payload[CopyFileRangeOut](r, 0).BytesCopied = n
+	r.succeed(8)
+}
+
+// What lseek(2) of a client asks for; the other ways to seek stay with the client's kernel. linux/fs.h
+const (
+	seekData = 3
+	seekHole = 4
+)
+
+func doLseek(r *request) {
+	in := args[LseekIn](r)
+	if in.Whence != seekData && in.Whence != seekHole {
 		r.fail(syscall.EINVAL)
 		return
 	}
-	r.started(r.sess.desc.Flock(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh),
-		op|nonBlocking, in.Owner, statusDone, r))
+	r.started(r.sess.desc.Lseek(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh),
+		in.Offset, in.Whence, lseekDone, r))
+}
+
+func lseekDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, offset uint64) {
+	r := ctx.(*request)
+	if errno != 0 {
+		r.fail(errno)
+		return
+	}
+	payload[LseekOut](r, 0).Offset = offset
+	r.succeed(8)
+}
+
+func doSyncfs(r *request) {
+	r.started(r.sess.desc.Syncfs(r.c.fsdevCh, r.seq, r.object(), statusDone, r))
 }

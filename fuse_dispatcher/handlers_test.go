@@ -3,6 +3,7 @@ package fusedispatcher_test
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"syscall"
@@ -47,6 +48,19 @@ var wireAttr = Attr{
 	Ino: 201, Size: 202, Blocks: 203, Atime: 204, Mtime: 205, Ctime: 206, AtimeNsec: 207, MtimeNsec: 208,
 	CtimeNsec: 209, Mode: syscall.S_IFREG | 0o644, Nlink: 211, UID: 212, GID: 213, Rdev: 214, Blksize: 215,
 }
+
+var wireStatx = Statx{
+	Mask: 301, Blksize: 215, Attributes: 302, Nlink: 211, UID: 212, GID: 213, Mode: syscall.S_IFREG | 0o644,
+	Ino: 201, Size: 202, Blocks: 203, AttributesMask: 303,
+	Atime: SxTime{TvSec: 204, TvNsec: 207}, Btime: SxTime{TvSec: 304, TvNsec: 305},
+	Ctime: SxTime{TvSec: 206, TvNsec: 209}, Mtime: SxTime{TvSec: 205, TvNsec: 208}, RdevMinor: 214,
+}
+
+// FS_IOC_FSGETXATTR and FS_IOC_FSSETXATTR. linux/fs.h
+const (
+	fsGetXattr = 0x801c581f
+	fsSetXattr = 0x401c5820
+)
 
 var wireEntry = EntryOut{NodeID: node, Generation: 7, EntryValid: 1, AttrValid: 1, Attr: wireAttr}
 
@@ -169,6 +183,50 @@ var handlerCases = []handlerCase{
 		Type: fsdev.IOCopyFileRange, Object: fakeFile, Handle: 1, Offset: 2, Object2: 3, Handle2: 4, Offset2: 5,
 		Length: 1 << 30,
 	}, reply: Bytes(&WriteOut{Size: 1 << 30})},
+	{op: FUSE_COPY_FILE_RANGE_64, args: Bytes(&CopyFileRangeIn{
+		FhIn: 1, OffIn: 2, NodeIDOut: 3, FhOut: 4, OffOut: 5, Len: 1<<40 | 6}), room: outHeader + 8, io: fsdev.IO{
+		Type: fsdev.IOCopyFileRange, Object: fakeFile, Handle: 1, Offset: 2, Object2: 3, Handle2: 4, Offset2: 5,
+		Length: 1<<40 | 6,
+	}, reply: Bytes(&CopyFileRangeOut{BytesCopied: 1<<40 | 6})},
+	{op: FUSE_LSEEK, args: Bytes(&LseekIn{Fh: 42, Offset: 1 << 40, Whence: 4}), room: outHeader + 8,
+		io:    fsdev.IO{Type: fsdev.IOLseek, Object: fakeFile, Handle: 42, Offset: 1 << 40, Flags: 4},
+		reply: Bytes(&LseekOut{Offset: 501})},
+	{op: FUSE_STATX, args: Bytes(&StatxIn{GetattrFlags: FUSE_GETATTR_FH, Fh: 42, SxFlags: 43, SxMask: 44}),
+		room:  outHeader + 288,
+		io:    fsdev.IO{Type: fsdev.IOStatx, Object: fakeFile, Handle: 42, Flags: 43, Mode: 44},
+		reply: Bytes(&StatxOut{AttrValid: 1, Stat: wireStatx})},
+	{op: FUSE_TMPFILE, args: Bytes(&CreateIn{
+		Flags: syscall.O_RDWR | syscall.O_EXCL | syscall.O_DIRECTORY | 0o20000000, Mode: 1}), names: []string{"/"},
+		room: outHeader + 128 + 16, io: fsdev.IO{
+			Type: fsdev.IOTmpfile, Object: fakeFile, Flags: syscall.O_RDWR | syscall.O_EXCL, Mode: 1, UID: 1001, GID: 1002,
+		}, reply: join(Bytes(&wireEntry), Bytes(&OpenOut{Fh: uint64(fakeHandle)}))},
+	{op: FUSE_SYNCFS, args: Bytes(&SyncfsIn{}), room: outHeader, io: fsdev.IO{Type: fsdev.IOSyncfs, Object: fakeFile}},
+	{op: FUSE_GETLK, args: Bytes(&LkIn{Fh: 42, Owner: 43, Lk: FileLock{Start: 1, End: 2, Type: syscall.F_RDLCK, PID: 3}}),
+		room: outHeader + 24, io: fsdev.IO{
+			Type: fsdev.IOGetlk, Object: fakeFile, Handle: 42, Owner: 43,
+			Lock: fsdev.Lock{Type: syscall.F_RDLCK, PID: 3, Start: 1, End: 2},
+		}, reply: Bytes(&LkOut{Lk: FileLock{Start: 402, End: 403, Type: syscall.F_WRLCK, PID: 401}})},
+	{op: FUSE_SETLK, args: Bytes(&LkIn{Fh: 42, Owner: 43, Lk: FileLock{Start: 1, End: 2, Type: syscall.F_UNLCK, PID: 3}}),
+		room: outHeader, io: fsdev.IO{
+			Type: fsdev.IOSetlk, Object: fakeFile, Handle: 42, Owner: 43,
+			Lock: fsdev.Lock{Type: syscall.F_UNLCK, PID: 3, Start: 1, End: 2},
+		}},
+	{op: FUSE_SETLKW, args: Bytes(&LkIn{Fh: 42, Owner: 43, Lk: FileLock{End: math.MaxInt64, Type: syscall.F_WRLCK}}),
+		room: outHeader, io: fsdev.IO{
+			Type: fsdev.IOSetlk, Object: fakeFile, Handle: 42, Owner: 43, Wait: true,
+			Lock: fsdev.Lock{Type: syscall.F_WRLCK, End: math.MaxInt64},
+		}},
+	{op: FUSE_IOCTL, args: Bytes(&IoctlIn{Fh: 42, Cmd: fsGetXattr, Arg: 43, OutSize: 28}), room: outHeader + 16 + 28,
+		io:    fsdev.IO{Type: fsdev.IOIoctl, Object: fakeFile, Handle: 42, Flags: fsGetXattr, Length: 43, Size: 28},
+		reply: join(Bytes(&IoctlOut{Result: 503}), pattern(28))},
+	{op: FUSE_IOCTL, args: Bytes(&IoctlIn{Fh: 42, Flags: FUSE_IOCTL_DIR, Cmd: fsSetXattr, Arg: 43, InSize: 28}),
+		payload: pattern(28), room: outHeader + 16, io: fsdev.IO{
+			Type: fsdev.IOIoctl, Object: fakeFile, Handle: 42, Flags: fsSetXattr, Length: 43, Value: pattern(28),
+		}, reply: Bytes(&IoctlOut{Result: 503})},
+	{op: FUSE_POLL, args: Bytes(&PollIn{Fh: 42, Kh: 43, Flags: FUSE_POLL_SCHEDULE_NOTIFY, Events: 44}),
+		room:  outHeader + 8,
+		io:    fsdev.IO{Type: fsdev.IOPoll, Object: fakeFile, Handle: 42, Owner: 43, Flags: 44, Wait: true},
+		reply: Bytes(&PollOut{Revents: 502})},
 	{op: FUSE_FORGET, args: Bytes(&ForgetIn{Nlookup: 1 << 40}),
 		io: fsdev.IO{Type: fsdev.IOForget, Object: fakeFile, Nlookup: 1 << 40}},
 }
@@ -448,7 +506,7 @@ func testName(t *testing.T, name []byte, file, attr syscall.Errno) {
 	for i := range handlerCases {
 		c := &handlerCases[i]
 		for which := range c.names {
-			if c.op == FUSE_SYMLINK && which == 1 {
+			if c.op == FUSE_SYMLINK && which == 1 || c.op == FUSE_TMPFILE {
 				continue
 			}
 			want := file

@@ -163,10 +163,16 @@ func (d *Dispatcher) newSession(p *initParams, opts *fsdev.MountOpts) *session {
 	if opts.KillPriv {
 		want |= FUSE_HANDLE_KILLPRIV_V2
 	}
+	if opts.PosixLocks {
+		want |= FUSE_POSIX_LOCKS
+	}
 	s.flags = want & p.flags
 	s.noOpen = s.flags&FUSE_NO_OPEN_SUPPORT != 0
 	s.noOpendir = s.flags&FUSE_NO_OPENDIR_SUPPORT != 0
-	s.noSync = opts.NoSync
+	s.posixLocks = s.flags&FUSE_POSIX_LOCKS != 0
+	s.noFsync = opts.NoSync
+	// Closing a file gives up the locks of the process, and FLUSH is what says so.
+	s.noFlush = opts.NoSync && !s.posixLocks
 	if !s.noOpen {
 		// Both travel with the OPEN and RELEASE that the client would leave out.
 		s.flags |= (FUSE_ATOMIC_O_TRUNC | FUSE_FLOCK_LOCKS) & p.flags

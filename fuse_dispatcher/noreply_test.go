@@ -15,7 +15,7 @@ import (
 
 func TestUnknownOpcodesAreENOSYSWithTheRightUnique(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
-	for _, op := range []uint32{0, 7, 19, FUSE_COPY_FILE_RANGE_64, 54, 63, CUSE_INIT, 1 << 20, 1<<31 - 1, 1 << 31,
+	for _, op := range []uint32{0, 7, 19, FUSE_ACCESS, FUSE_BMAP, 54, 63, CUSE_INIT, 1 << 20, 1<<31 - 1, 1 << 31,
 		1<<32 - 1, CUSE_INIT_BSWAP_RESERVED, FUSE_INIT_BSWAP_RESERVED} {
 		for _, n := range []int{0, 1, 200} {
 			b.do(0, FUSE_STATFS, node, 96) // with another unique

@@ -21,6 +21,10 @@ const (
 	ArchARM64
 )
 
+// oTmpfile is __O_TMPFILE, the same everywhere; O_TMPFILE has O_DIRECTORY beside it.
+// asm-generic/fcntl.h
+const oTmpfile = 0o20000000
+
 // family is the numbering of the flags that differ. asm-generic/fcntl.h, arm fcntl.h
 type family struct{ directory, nofollow, direct, largefile uint32 }
 

@@ -17,9 +17,8 @@ const (
 	maxPath       = 4095
 	// maxArg is the largest of all argument structures, SetattrIn.
 	maxArg = 88
-	// maxReply is the largest reply that is built in the request: the EntryOut and Dirent of
-	// an entry of READDIRPLUS.
-	maxReply = outHeaderSize + 128 + 24
+	// maxReply is the largest reply that is built in the request: StatxOut.
+	maxReply = outHeaderSize + statxOutSize
 	// inlineSegs is how many segments of payload a request takes without allocating.
 	inlineSegs = 20
 )
@@ -171,7 +170,7 @@ func (r *request) parse(want sizes) syscall.Errno {
 // without it.
 func (r *request) readName(buf []byte) (int, syscall.Errno) {
 	n, errno := r.readString(buf)
-	if errno == 0 && (n == 0 || !r.op.attrName && bytes.IndexByte(buf[:n], '/') >= 0) {
+	if errno == 0 && (n == 0 || !r.op.slash && bytes.IndexByte(buf[:n], '/') >= 0) {
 		return 0, syscall.EINVAL
 	}
 	return n, errno
@@ -254,6 +253,13 @@ func (r *request) succeed(n int) {
 func (r *request) succeedData(n int) {
 	r.errno = 0
 	r.writeReply(0, n)
+	r.complete()
+}
+
+// succeedWith replies built bytes, and inPlace more that are in their place behind them.
+func (r *request) succeedWith(built, inPlace int) {
+	r.errno = 0
+	r.writeReply(built, inPlace)
 	r.complete()
 }
 

@@ -17,7 +17,7 @@ type opcode struct {
 	argSize   uint16
 	replySize uint16 // room that the reply needs behind its header
 	names     uint8  // names that follow the arguments
-	attrName  bool   // the name is an extended attribute's and may hold a slash
+	slash     bool   // the name may hold a slash: it is an extended attribute's, or stands for none
 	noReply   bool   // never a reply
 	mayReply  bool   // a reply, if there is room, but usually none
 	control   bool   // INIT, DESTROY: need no session
@@ -48,17 +48,17 @@ func init() {
 		FUSE_STATFS:          {name: "STATFS", replySize: 80, handler: doStatfs},
 		FUSE_RELEASE:         {name: "RELEASE", argSize: 24, handler: doRelease},
 		FUSE_FSYNC:           {name: "FSYNC", argSize: 16, handler: doFsync},
-		FUSE_SETXATTR:        {name: "SETXATTR", argSize: 16, names: 1, attrName: true, handler: doSetxattr},
-		FUSE_GETXATTR:        {name: "GETXATTR", argSize: 8, names: 1, attrName: true, handler: doGetxattr},
+		FUSE_SETXATTR:        {name: "SETXATTR", argSize: 16, names: 1, slash: true, handler: doSetxattr},
+		FUSE_GETXATTR:        {name: "GETXATTR", argSize: 8, names: 1, slash: true, handler: doGetxattr},
 		FUSE_LISTXATTR:       {name: "LISTXATTR", argSize: 8, handler: doListxattr},
-		FUSE_REMOVEXATTR:     {name: "REMOVEXATTR", names: 1, attrName: true, handler: doRemovexattr},
+		FUSE_REMOVEXATTR:     {name: "REMOVEXATTR", names: 1, slash: true, handler: doRemovexattr},
 		FUSE_FLUSH:           {name: "FLUSH", argSize: 24, handler: doFlush},
 		FUSE_INIT:            {name: "INIT", control: true, handler: doInit},
 		FUSE_OPENDIR:         {name: "OPENDIR", argSize: 8, replySize: openOutSize, handler: doOpendir},
 		FUSE_READDIR:         {name: "READDIR", argSize: 40, handler: doReaddir},
 		FUSE_RELEASEDIR:      {name: "RELEASEDIR", argSize: 24, handler: doReleasedir},
 		FUSE_FSYNCDIR:        {name: "FSYNCDIR", argSize: 16, handler: doFsyncdir},
-		FUSE_GETLK:           {name: "GETLK", handler: notSupported},
+		FUSE_GETLK:           {name: "GETLK", argSize: 48, replySize: 24, handler: doGetlk},
 		FUSE_SETLK:           {name: "SETLK", argSize: 48, handler: doSetlk},
 		FUSE_SETLKW:          {name: "SETLKW", argSize: 48, handler: doSetlkw},
 		FUSE_ACCESS:          {name: "ACCESS", handler: notSupported},
@@ -66,22 +66,23 @@ func init() {
 		FUSE_INTERRUPT:       {name: "INTERRUPT", argSize: 8, mayReply: true, handler: doInterrupt},
 		FUSE_BMAP:            {name: "BMAP", handler: notSupported},
 		FUSE_DESTROY:         {name: "DESTROY", control: true, handler: doDestroy},
-		FUSE_IOCTL:           {name: "IOCTL", handler: notSupported},
-		FUSE_POLL:            {name: "POLL", handler: notSupported},
+		FUSE_IOCTL:           {name: "IOCTL", argSize: 32, replySize: ioctlOutSize, handler: doIoctl},
+		FUSE_POLL:            {name: "POLL", argSize: 24, replySize: 8, handler: doPoll},
 		FUSE_NOTIFY_REPLY:    {name: "NOTIFY_REPLY", noReply: true, handler: doNotifyReply},
 		FUSE_BATCH_FORGET:    {name: "BATCH_FORGET", argSize: 8, noReply: true, handler: doBatchForget},
 		FUSE_FALLOCATE:       {name: "FALLOCATE", argSize: 32, handler: doFallocate},
 		FUSE_READDIRPLUS:     {name: "READDIRPLUS", argSize: 40, handler: doReaddirplus},
 		FUSE_RENAME2:         {name: "RENAME2", argSize: 16, names: 2, handler: doRename2},
-		FUSE_LSEEK:           {name: "LSEEK", handler: notSupported},
+		FUSE_LSEEK:           {name: "LSEEK", argSize: 24, replySize: 8, handler: doLseek},
 		FUSE_COPY_FILE_RANGE: {name: "COPY_FILE_RANGE", argSize: 56, replySize: 8, handler: doCopyFileRange},
 		FUSE_SETUPMAPPING:    {name: "SETUPMAPPING", handler: notSupported},
 		FUSE_REMOVEMAPPING:   {name: "REMOVEMAPPING", handler: notSupported},
-		FUSE_SYNCFS:          {name: "SYNCFS", handler: notSupported},
-		FUSE_TMPFILE:         {name: "TMPFILE", handler: notSupported},
-		FUSE_STATX:           {name: "STATX", handler: notSupported},
+		FUSE_SYNCFS:          {name: "SYNCFS", argSize: 8, handler: doSyncfs},
+		FUSE_TMPFILE: {name: "TMPFILE", argSize: 16, names: 1, slash: true, replySize: createOutSize,
+			handler: doTmpfile},
+		FUSE_STATX: {name: "STATX", argSize: 24, replySize: statxOutSize, handler: doStatx},
 
-		FUSE_COPY_FILE_RANGE_64: {name: "COPY_FILE_RANGE_64", handler: notSupported},
+		FUSE_COPY_FILE_RANGE_64: {name: "COPY_FILE_RANGE_64", argSize: 56, replySize: 8, handler: doCopyFileRange64},
 	}
 	for i := range opcodes {
 		if opcodes[i].handler == nil {
@@ -134,6 +135,7 @@ func (s *session) setSizes() {
 		s.sizes[FUSE_READ].arg = CompatReadInSize
 		s.sizes[FUSE_READDIR].arg = CompatReadInSize
 		s.sizes[FUSE_WRITE].arg = FUSE_COMPAT_WRITE_IN_SIZE
+		s.sizes[FUSE_GETLK].arg = CompatLkInSize
 		s.sizes[FUSE_SETLK].arg = CompatLkInSize
 		s.sizes[FUSE_SETLKW].arg = CompatLkInSize
 		for i := range opcodes {
