@@ -216,7 +216,7 @@ func drainedAll(t *reactor.Thread, ctx any, status syscall.Errno) {
 	if status != 0 {
 		panic(fmt.Sprintf("fuse_dispatcher %q: the drain of its channels ended with %v", op.d.opts.FsdevName, status))
 	}
-	umount(t, op)
+	removeMappings(t, op)
 }
 
 // umount gives up all references and handles of the client.

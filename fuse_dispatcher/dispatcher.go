@@ -34,6 +34,8 @@ type Opts struct {
 	// 2048 (4 MiB). A transport that lets requests wait for locks needs room for the others
 	// beside them.
 	MaxRequests int
+	// Mapper, which may be nil, lets the client map files.
+	Mapper Mapper
 	// Event, which may be nil, is called with EventCtx.
 	Event    EventFunc
 	EventCtx any
@@ -105,6 +107,12 @@ func Create(t *reactor.Thread, o Opts) (*Dispatcher, error) {
 	}
 	if o.MaxRequests < 0 {
 		return nil, fmt.Errorf("fuse_dispatcher: MaxRequests is %d: %w", o.MaxRequests, syscall.EINVAL)
+	}
+	if o.Mapper != nil {
+		if a := o.Mapper.MapAlignment(); a < minMapAlignment || a > maxMapAlignment {
+			return nil, fmt.Errorf("fuse_dispatcher: the mapper's alignment is 2^%d, not 2^%d to 2^%d: %w",
+				a, minMapAlignment, maxMapAlignment, syscall.EINVAL)
+		}
 	}
 	d := &Dispatcher{opts: o, ctl: t}
 	var err error

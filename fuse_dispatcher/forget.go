@@ -9,8 +9,8 @@ import (
 	"github.com/spdk-go/spdk-go/reactor"
 )
 
-// forgetState is where a FORGET or BATCH_FORGET has got to. However long its list, it has
-// one operation in flight at a time: a client cannot fill the pools with forgets.
+// forgetState is where a FORGET, BATCH_FORGET or REMOVEMAPPING has got to. However long its
+// list, it has one operation in flight at a time: a client cannot fill the pools with forgets.
 type forgetState struct {
 	obj     fsdev.FileObject
 	nlookup uint64
@@ -53,9 +53,7 @@ func retryForget(_ *reactor.Thread, ctx any) { ctx.(*request).submitForget() }
 
 func forgetDone(ctx any, _ *iochannel.Channel, errno syscall.Errno) {
 	r := ctx.(*request)
-	if errno != 0 {
-		r.forget.errno = errno
-	}
+	r.noteError(errno)
 	r.nextForget()
 }
 

@@ -166,6 +166,9 @@ func (d *Dispatcher) newSession(p *initParams, opts *fsdev.MountOpts) *session {
 	if opts.PosixLocks {
 		want |= FUSE_POSIX_LOCKS
 	}
+	if d.opts.Mapper != nil {
+		want |= FUSE_MAP_ALIGNMENT
+	}
 	s.flags = want & p.flags
 	s.noOpen = s.flags&FUSE_NO_OPEN_SUPPORT != 0
 	s.noOpendir = s.flags&FUSE_NO_OPENDIR_SUPPORT != 0
@@ -195,6 +198,9 @@ func (d *Dispatcher) newSession(p *initParams, opts *fsdev.MountOpts) *session {
 	}
 	if s.flags&FUSE_MAX_PAGES != 0 {
 		p.reply.MaxPages = uint16(min((uint64(maxWrite)+pageSize-1)/pageSize, math.MaxUint16))
+	}
+	if s.flags&FUSE_MAP_ALIGNMENT != 0 {
+		p.reply.MapAlignment = d.opts.Mapper.MapAlignment()
 	}
 	return s
 }
