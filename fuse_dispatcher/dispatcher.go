@@ -74,7 +74,11 @@ type session struct {
 	killPriv  bool // the client may ask for set-user-ID bits to be cleared
 	// posixLocks: byte-range locks are the module's, not the client's kernel's.
 	posixLocks bool
-	sizes      [numOpcodes]sizes // by tableIndex
+	// posixACL: the module knows access control lists. dontMask: it applies the umask, for that
+	// depends on them; otherwise the client's kernel has.
+	posixACL, dontMask     bool
+	securityCtx, suppGroup bool              // what may follow names, see creator
+	sizes                  [numOpcodes]sizes // by tableIndex
 }
 
 // channel is the context of a thread's channel of a dispatcher.

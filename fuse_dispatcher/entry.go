@@ -154,14 +154,22 @@ func doSetattr(r *request) {
 
 func doMknod(r *request) {
 	in := args[MknodIn](r)
-	r.started(r.sess.desc.Mknod(r.c.fsdevCh, r.seq, r.object(), r.name,
-		in.Mode, in.Rdev, &fsdev.Creator{UID: r.hdr.UID, GID: r.hdr.GID}, entryDone, r))
+	by, errno := r.creator(in.Umask)
+	if errno != 0 {
+		r.fail(errno)
+		return
+	}
+	r.started(r.sess.desc.Mknod(r.c.fsdevCh, r.seq, r.object(), r.name, in.Mode, in.Rdev, &by, entryDone, r))
 }
 
 func doMkdir(r *request) {
 	in := args[MkdirIn](r)
-	r.started(r.sess.desc.Mkdir(r.c.fsdevCh, r.seq, r.object(), r.name,
-		in.Mode, &fsdev.Creator{UID: r.hdr.UID, GID: r.hdr.GID}, entryDone, r))
+	by, errno := r.creator(in.Umask)
+	if errno != 0 {
+		r.fail(errno)
+		return
+	}
+	r.started(r.sess.desc.Mkdir(r.c.fsdevCh, r.seq, r.object(), r.name, in.Mode, &by, entryDone, r))
 }
 
 func doUnlink(r *request) {
@@ -204,12 +212,15 @@ func doSymlink(r *request) {
 	if errno == 0 && n == 0 {
 		errno = syscall.ENOENT // as symlink(2) says
 	}
+	var by fsdev.Creator
+	if errno == 0 {
+		by, errno = r.creator(0)
+	}
 	if errno != 0 {
 		r.fail(errno)
 		return
 	}
-	r.started(r.sess.desc.Symlink(r.c.fsdevCh, r.seq, r.object(), r.name, r.path[:n],
-		&fsdev.Creator{UID: r.hdr.UID, GID: r.hdr.GID}, entryDone, r))
+	r.started(r.sess.desc.Symlink(r.c.fsdevCh, r.seq, r.object(), r.name, r.path[:n], &by, entryDone, r))
 }
 
 func doReadlink(r *request) {

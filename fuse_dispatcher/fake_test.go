@@ -34,7 +34,7 @@ type fakeFS struct {
 	do func(io *fsdev.IO)
 	// raw does instead of do, and nothing is recorded.
 	raw func(io *fsdev.IO)
-	// mount handles MOUNT, nil accepts it and has byte-range locks.
+	// mount handles MOUNT, nil accepts it, has byte-range locks and knows what may follow names.
 	mount   func(io *fsdev.IO)
 	umount  func(io *fsdev.IO) // nil completes it
 	abort   func(io *fsdev.IO) // nil ends what is pending
@@ -72,7 +72,7 @@ func (fs *fakeFS) SubmitRequest(_ *iochannel.Channel, io *fsdev.IO) {
 	switch io.Type {
 	case fsdev.IOMount:
 		if fs.mount == nil {
-			io.Mount.PosixLocks = true
+			io.Mount.PosixLocks, io.Mount.SecurityCtx, io.Mount.SuppGroup = true, true, true
 			fs.mounted(io)
 			return
 		}
@@ -154,7 +154,8 @@ func request(io *fsdev.IO) fsdev.IO {
 	case fsdev.IOSetattr:
 		r.Handle, r.Attr, r.Flags = io.Handle, io.Attr, io.Flags
 	case fsdev.IOSymlink, fsdev.IOMknod, fsdev.IOMkdir:
-		r.Name, r.UID, r.GID = bytes.Clone(io.Name), io.UID, io.GID
+		r.Name = bytes.Clone(io.Name)
+		creator(&r, io)
 		switch io.Type {
 		case fsdev.IOSymlink:
 			r.Name2 = bytes.Clone(io.Name2)
@@ -170,8 +171,8 @@ func request(io *fsdev.IO) fsdev.IO {
 	case fsdev.IOFopen, fsdev.IOOpendir:
 		r.Flags = io.Flags
 	case fsdev.IOCreate:
-		r.Name, r.Mode, r.Flags, r.Umask = bytes.Clone(io.Name), io.Mode, io.Flags, io.Umask
-		r.UID, r.GID = io.UID, io.GID
+		r.Name, r.Mode, r.Flags = bytes.Clone(io.Name), io.Mode, io.Flags
+		creator(&r, io)
 	case fsdev.IORead, fsdev.IOWrite:
 		r.Handle, r.Offset, r.Size, r.Flags = io.Handle, io.Offset, io.Size, io.Flags
 	case fsdev.IOFsync, fsdev.IOFsyncdir:
@@ -198,7 +199,8 @@ func request(io *fsdev.IO) fsdev.IO {
 	case fsdev.IOStatx:
 		r.Handle, r.Flags, r.Mode = io.Handle, io.Flags, io.Mode
 	case fsdev.IOTmpfile:
-		r.Mode, r.Flags, r.Umask, r.UID, r.GID = io.Mode, io.Flags, io.Umask, io.UID, io.GID
+		r.Mode, r.Flags = io.Mode, io.Flags
+		creator(&r, io)
 	case fsdev.IOGetlk:
 		r.Handle, r.Owner, r.Lock = io.Handle, io.Owner, io.Lock
 	case fsdev.IOSetlk:
@@ -209,6 +211,17 @@ func request(io *fsdev.IO) fsdev.IO {
 		r.Handle, r.Flags, r.Owner, r.Wait = io.Handle, io.Flags, io.Owner, io.Wait
 	}
 	return r
+}
+
+// creator copies what io says of who creates a file.
+func creator(r, io *fsdev.IO) {
+	r.UID, r.GID, r.Umask, r.HasGroup = io.UID, io.GID, io.Umask, io.HasGroup
+	if io.HasGroup {
+		r.Group = io.Group
+	}
+	for _, x := range io.Security {
+		r.Security = append(r.Security, fsdev.Xattr{Name: bytes.Clone(x.Name), Value: bytes.Clone(x.Value)})
+	}
 }
 
 var fakeAttr = fsdev.Attr{

@@ -43,8 +43,12 @@ func doCreate(r *request) {
 	if in.OpenFlags&FUSE_OPEN_KILL_SUIDGID != 0 && r.sess.killPriv {
 		flags |= fsdev.FlagKillSuidgid
 	}
-	r.started(r.sess.desc.Create(r.c.fsdevCh, r.seq, r.object(), r.name,
-		in.Mode, flags, &fsdev.Creator{UID: r.hdr.UID, GID: r.hdr.GID, Umask: in.Umask}, createDone, r))
+	by, errno := r.creator(in.Umask)
+	if errno != 0 {
+		r.fail(errno)
+		return
+	}
+	r.started(r.sess.desc.Create(r.c.fsdevCh, r.seq, r.object(), r.name, in.Mode, flags, &by, createDone, r))
 }
 
 // doTmpfile creates a file without a name: what stands in the request for one is "/".
@@ -55,8 +59,12 @@ func doTmpfile(r *request) {
 	if in.OpenFlags&FUSE_OPEN_KILL_SUIDGID != 0 && r.sess.killPriv {
 		flags |= fsdev.FlagKillSuidgid
 	}
-	r.started(r.sess.desc.Tmpfile(r.c.fsdevCh, r.seq, r.object(),
-		in.Mode, flags, &fsdev.Creator{UID: r.hdr.UID, GID: r.hdr.GID, Umask: in.Umask}, createDone, r))
+	by, errno := r.creator(in.Umask)
+	if errno != 0 {
+		r.fail(errno)
+		return
+	}
+	r.started(r.sess.desc.Tmpfile(r.c.fsdevCh, r.seq, r.object(), in.Mode, flags, &by, createDone, r))
 }
 
 func createDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, obj fsdev.FileObject, attr *fsdev.Attr,

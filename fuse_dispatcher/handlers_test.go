@@ -174,7 +174,7 @@ var handlerCases = []handlerCase{
 	{op: FUSE_CREATE, args: Bytes(&CreateIn{Flags: syscall.O_WRONLY | syscall.O_EXCL, Mode: 1, Umask: 2}),
 		names: []string{"name"}, room: outHeader + 128 + 16, io: fsdev.IO{
 			Type: fsdev.IOCreate, Object: fakeFile, Name: []byte("name"), Flags: syscall.O_WRONLY | syscall.O_EXCL,
-			Mode: 1, Umask: 2, UID: 1001, GID: 1002,
+			Mode: 1, UID: 1001, GID: 1002,
 		}, reply: join(Bytes(&wireEntry), Bytes(&OpenOut{Fh: uint64(fakeHandle)}))},
 	{op: FUSE_FALLOCATE, args: Bytes(&FallocateIn{Fh: 42, Offset: 1, Length: 2, Mode: 3}), room: outHeader,
 		io: fsdev.IO{Type: fsdev.IOFallocate, Object: fakeFile, Handle: 42, Offset: 1, Length: 2, Mode: 3}},

@@ -32,8 +32,17 @@ type initParams struct {
 }
 
 // alwaysWant are the INIT flags that do not depend on the cache policy or the module.
+//
+// FUSE_NO_EXPORT_SUPPORT is the truth: a node that the client has forgotten cannot be found again
+// by its number, so handles of name_to_handle_at(2), which NFS keeps, would go stale at whim.
+// What is not here is not done: FUSE_EXPORT_SUPPORT and FUSE_FILE_OPS; FUSE_HAS_RESEND, since no
+// request is lost; FUSE_SPLICE_*, which concern /dev/fuse alone; FUSE_SUBMOUNTS,
+// FUSE_HAS_INODE_DAX, FUSE_PASSTHROUGH and FUSE_ALLOW_IDMAP, of which modules know nothing;
+// FUSE_HANDLE_KILLPRIV, whose second version says more; FUSE_REQUEST_TIMEOUT, which would abort a
+// session with a slow disk.
 const alwaysWant = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO |
-	FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_ASYNC_DIO | FUSE_INIT_EXT | FUSE_SETXATTR_EXT
+	FUSE_PARALLEL_DIROPS | FUSE_MAX_PAGES | FUSE_ASYNC_DIO | FUSE_INIT_EXT | FUSE_SETXATTR_EXT |
+	FUSE_HAS_IOCTL_DIR | FUSE_NO_EXPORT_SUPPORT
 
 // doInit parses INIT, whose size depends on the protocol's version, and hands it over.
 func doInit(r *request) {
@@ -166,12 +175,27 @@ func (d *Dispatcher) newSession(p *initParams, opts *fsdev.MountOpts) *session {
 	if opts.PosixLocks {
 		want |= FUSE_POSIX_LOCKS
 	}
+	// Only together: the umask of a client's kernel would spoil what an ACL grants by default.
+	const acl = FUSE_POSIX_ACL | FUSE_DONT_MASK
+	if opts.PosixACL && p.flags&acl == acl {
+		want |= acl
+	}
+	if opts.SecurityCtx {
+		want |= FUSE_SECURITY_CTX
+	}
+	if opts.SuppGroup {
+		want |= FUSE_CREATE_SUPP_GROUP
+	}
 	if d.opts.Mapper != nil {
 		want |= FUSE_MAP_ALIGNMENT
 	}
 	s.flags = want & p.flags
 	s.noOpen = s.flags&FUSE_NO_OPEN_SUPPORT != 0
 	s.noOpendir = s.flags&FUSE_NO_OPENDIR_SUPPORT != 0
+	s.posixACL = s.flags&FUSE_POSIX_ACL != 0
+	s.dontMask = s.flags&FUSE_DONT_MASK != 0
+	s.securityCtx = s.flags&FUSE_SECURITY_CTX != 0
+	s.suppGroup = s.flags&FUSE_CREATE_SUPP_GROUP != 0
 	s.posixLocks = s.flags&FUSE_POSIX_LOCKS != 0
 	s.noFsync = opts.NoSync
 	// Closing a file gives up the locks of the process, and FLUSH is what says so.

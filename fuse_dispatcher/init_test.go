@@ -183,12 +183,17 @@ func TestInitVersions(t *testing.T) {
 	}
 }
 
-const always = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_PARALLEL_DIROPS |
-	FUSE_MAX_PAGES | FUSE_ASYNC_DIO | FUSE_INIT_EXT | FUSE_SETXATTR_EXT
+const (
+	always1 = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_PARALLEL_DIROPS |
+		FUSE_MAX_PAGES | FUSE_ASYNC_DIO | FUSE_SETXATTR_EXT | FUSE_HAS_IOCTL_DIR
+	always = always1 | FUSE_INIT_EXT | FUSE_NO_EXPORT_SUPPORT
+)
 
 func TestInitFlags(t *testing.T) {
 	const all = 1<<63 - 1
 	everything := fsdev.MountOpts{MaxWrite: 1 << 20, WritebackCache: true, NoOpen: true, KillPriv: true}
+	acl := fsdev.MountOpts{PosixACL: true}
+	const auto = always | FUSE_AUTO_INVAL_DATA | FUSE_ATOMIC_O_TRUNC | FUSE_FLOCK_LOCKS
 	for _, tt := range []struct {
 		name    string
 		cache   fusedispatcher.CachePolicy
@@ -203,13 +208,19 @@ func TestInitFlags(t *testing.T) {
 		{"none", fusedispatcher.CacheNone, all, everything,
 			always | FUSE_DIRECT_IO_ALLOW_MMAP | FUSE_ATOMIC_O_TRUNC | FUSE_FLOCK_LOCKS | FUSE_HANDLE_KILLPRIV_V2},
 		{"none, no second word", fusedispatcher.CacheNone, all &^ FUSE_INIT_EXT, everything,
-			always&^FUSE_INIT_EXT | FUSE_ATOMIC_O_TRUNC | FUSE_FLOCK_LOCKS | FUSE_HANDLE_KILLPRIV_V2},
+			always1 | FUSE_ATOMIC_O_TRUNC | FUSE_FLOCK_LOCKS | FUSE_HANDLE_KILLPRIV_V2},
 		{"always", fusedispatcher.CacheAlways, all, everything, always | FUSE_WRITEBACK_CACHE | FUSE_CACHE_SYMLINKS |
 			FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT | FUSE_HANDLE_KILLPRIV_V2},
 		{"always, a module that needs opens", fusedispatcher.CacheAlways, all, fsdev.MountOpts{WritebackCache: true},
 			always | FUSE_WRITEBACK_CACHE | FUSE_CACHE_SYMLINKS | FUSE_ATOMIC_O_TRUNC | FUSE_FLOCK_LOCKS},
 		{"always, a module that forbids write-back", fusedispatcher.CacheAlways, all, fsdev.MountOpts{},
 			always | FUSE_CACHE_SYMLINKS | FUSE_ATOMIC_O_TRUNC | FUSE_FLOCK_LOCKS},
+		{"byte-range locks", fusedispatcher.CacheAuto, all, fsdev.MountOpts{PosixLocks: true}, auto | FUSE_POSIX_LOCKS},
+		{"access control lists", fusedispatcher.CacheAuto, all, acl, auto | FUSE_POSIX_ACL | FUSE_DONT_MASK},
+		{"access control lists of a client that masks", fusedispatcher.CacheAuto, all &^ FUSE_DONT_MASK, acl, auto},
+		{"a client without access control lists", fusedispatcher.CacheAuto, all &^ FUSE_POSIX_ACL, acl, auto},
+		{"security contexts", fusedispatcher.CacheAuto, all, fsdev.MountOpts{SecurityCtx: true}, auto | FUSE_SECURITY_CTX},
+		{"groups", fusedispatcher.CacheAuto, all, fsdev.MountOpts{SuppGroup: true}, auto | FUSE_CREATE_SUPP_GROUP},
 		{"nothing offered", fusedispatcher.CacheAlways, 0, everything, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

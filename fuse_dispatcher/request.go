@@ -61,7 +61,11 @@ type request struct {
 	segs  [inlineSegs][]byte
 	names [2 * (maxName + 1)]byte
 	path  []byte // for a symbolic link's target; allocated at first use and kept
+	ext   []byte // for extensions; allocated at first use and kept if small
 
+	security []fsdev.Xattr // into ext
+
+	mode    uint32 // see aclSet
 	forget  forgetState
 	readdir readdirState
 }
@@ -307,6 +311,10 @@ func (r *request) finish() {
 		}
 		clear(r.iovs)
 		r.iovs = nil
+	}
+	if len(r.ext) > keptExt {
+		r.ext = nil
+		clear(r.security)
 	}
 	// Freed before the call, which may submit the next request.
 	c.reqs.Put(r)

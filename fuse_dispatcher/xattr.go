@@ -3,8 +3,10 @@ package fusedispatcher
 import (
 	"syscall"
 
+	"github.com/spdk-go/spdk-go/fsdev"
 	. "github.com/spdk-go/spdk-go/internal/fuseabi" //nolint:staticcheck // the kernel's names
 	"github.com/spdk-go/spdk-go/iochannel"
+	"github.com/spdk-go/spdk-go/reactor"
 )
 
 // maxXattr is the largest value that setxattr(2) takes. linux/limits.h XATTR_SIZE_MAX
@@ -32,7 +34,56 @@ func doSetxattr(r *request) {
 			value = append(value, seg...)
 		}
 	}
-	r.started(r.sess.desc.Setxattr(r.c.fsdevCh, r.seq, r.object(), r.name, value, in.Flags, statusDone, r))
+	done := statusDone
+	if r.sess.posixACL && in.SetxattrFlags&FUSE_SETXATTR_ACL_KILL_SGID != 0 {
+		done = aclSet
+	}
+	r.started(r.sess.desc.Setxattr(r.c.fsdevCh, r.seq, r.object(), r.name, value, in.Flags, done, r))
+}
+
+// aclSet goes on with setting an access control list by one who may not keep the file's
+// set-group-ID bit: modules know nothing of that, so it is cleared afterwards.
+func aclSet(ctx any, _ *iochannel.Channel, errno syscall.Errno) {
+	r := ctx.(*request)
+	if errno != 0 {
+		r.fail(errno)
+		return
+	}
+	askMode(nil, r)
+}
+
+// askMode asks for the mode. What has been begun has to be done: without an IO it tries again.
+func askMode(_ *reactor.Thread, ctx any) {
+	r := ctx.(*request)
+	if r.sess.desc.Getattr(r.c.fsdevCh, r.seq, r.object(), 0, modeKnown, r) != 0 {
+		r.ch.Thread().Defer(askMode, r)
+	}
+}
+
+func modeKnown(ctx any, _ *iochannel.Channel, errno syscall.Errno, attr *fsdev.Attr) {
+	r := ctx.(*request)
+	switch {
+	case errno != 0:
+		r.fail(errno)
+		return
+	case attr.Mode&syscall.S_ISGID == 0:
+		r.succeed(0)
+		return
+	}
+	r.mode = attr.Mode &^ (syscall.S_IFMT | syscall.S_ISGID)
+	clearSgid(nil, r)
+}
+
+func clearSgid(_ *reactor.Thread, ctx any) {
+	r := ctx.(*request)
+	attr := fsdev.Attr{Mode: r.mode}
+	if r.sess.desc.Setattr(r.c.fsdevCh, r.seq, r.object(), 0, &attr, fsdev.SetAttrMode, sgidCleared, r) != 0 {
+		r.ch.Thread().Defer(clearSgid, r)
+	}
+}
+
+func sgidCleared(ctx any, ch *iochannel.Channel, errno syscall.Errno, _ *fsdev.Attr) {
+	statusDone(ctx, ch, errno)
 }
 
 func doGetxattr(r *request) {
