@@ -25,15 +25,29 @@ const (
 // asm-generic/fcntl.h
 const oTmpfile = 0o20000000
 
-// family is the numbering of the flags that differ. asm-generic/fcntl.h, arm fcntl.h
-type family struct{ directory, nofollow, direct, largefile uint32 }
+// family is the numbering of the flags that differ: O_DIRECTORY, O_NOFOLLOW, O_DIRECT and
+// O_LARGEFILE. asm-generic/fcntl.h; arch/arm/include/uapi/asm/fcntl.h, and that of arm64
+type family [4]uint32
 
 var (
-	x86Flags = family{directory: 0o200000, nofollow: 0o400000, direct: 0o40000, largefile: 0o100000}
-	armFlags = family{directory: 0o40000, nofollow: 0o100000, direct: 0o200000, largefile: 0o400000}
+	x86Flags = family{0o200000, 0o400000, 0o40000, 0o100000}
+	armFlags = family{0o40000, 0o100000, 0o200000, 0o400000}
 )
 
-func (f *family) all() uint32 { return f.directory | f.nofollow | f.direct | f.largefile }
+// differing are the bits that mean one thing here and another there.
+const differing = 0o740000
+
+// translate renumbers flags. What differs is built from zero, so that no bit of the one family
+// is taken for one of the other.
+func translate(flags uint32, from, to *family) uint32 {
+	out := flags &^ differing
+	for i := range from {
+		if flags&from[i] != 0 {
+			out |= to[i]
+		}
+	}
+	return out
+}
 
 func hostFamily() *family {
 	if runtime.GOARCH == "arm64" {
@@ -52,26 +66,14 @@ func (a Arch) family() *family {
 	return hostFamily()
 }
 
-// hostOpenFlags translates a client's open flags to the host's, built from zero so that no
-// bit of the one is taken for one of the other.
+// hostOpenFlags translates a client's open flags to the host's.
 func (a Arch) hostOpenFlags(flags uint32) uint32 {
 	flags &^= fsdev.FlagKillSuidgid // has its own place in the protocol
 	from, to := a.family(), hostFamily()
 	if from == to {
 		return flags
 	}
-	host := flags &^ from.all() &^ to.all()
-	for _, bit := range [...]struct{ from, to uint32 }{
-		{from.directory, to.directory},
-		{from.nofollow, to.nofollow},
-		{from.direct, to.direct},
-		{from.largefile, to.largefile},
-	} {
-		if flags&bit.from != 0 {
-			host |= bit.to
-		}
-	}
-	return host
+	return translate(flags, from, to)
 }
 
 // openFlags returns what a module is to open a file with: the file exists, so nothing

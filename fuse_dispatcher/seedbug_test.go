@@ -3,7 +3,6 @@ package fusedispatcher_test
 import (
 	"bytes"
 	"runtime"
-	"slices"
 	"syscall"
 	"testing"
 
@@ -237,20 +236,26 @@ func TestSeedBug19MkdirOfAnOldClient(t *testing.T) {
 
 // Of several flags that differ between architectures, some cleared others; OPENDIR's were not
 // translated at all.
-func TestSeedBug20OpenFlagsOfAnARMClient(t *testing.T) {
+func TestSeedBug20OpenFlagsOfAnotherArchitecture(t *testing.T) {
+	// O_DIRECTORY | O_DIRECT, and O_NOFOLLOW | O_LARGEFILE, as ARM and x86 number them
+	arch, flags := fusedispatcher.ArchARM64, [2]uint32{0o40000 | 0o200000, 0o100000 | 0o400000}
+	want := [2]uint32{0o200000 | 0o40000, 0o400000 | 0o100000}
 	if runtime.GOARCH == "arm64" {
-		return
+		arch, flags, want = fusedispatcher.ArchX8664, want, flags
 	}
-	b := newSession(t, fusedispatcher.Opts{Arch: fusedispatcher.ArchARM64})
-	const armDirectory, armDirect = 0o40000, 0o200000
-	b.do(0, FUSE_OPEN, node, 32, Bytes(&OpenIn{Flags: armDirectory | armDirect}))
-	b.do(0, FUSE_OPENDIR, node, 32, Bytes(&OpenIn{Flags: armDirectory}))
-	var got []uint32
-	for _, io := range b.fs.calls {
-		got = append(got, io.Flags)
-	}
-	if want := []uint32{syscall.O_DIRECTORY | syscall.O_DIRECT, syscall.O_DIRECTORY}; !slices.Equal(got, want) {
-		t.Errorf("%#o, want %#o", got, want)
+	b := newSession(t, fusedispatcher.Opts{Arch: arch})
+	for i := range flags {
+		b.fs.calls = nil
+		b.do(0, FUSE_OPEN, node, 32, Bytes(&OpenIn{Flags: flags[i]}))
+		b.do(0, FUSE_OPENDIR, node, 32, Bytes(&OpenIn{Flags: flags[i]}))
+		b.do(0, FUSE_CREATE, node, 160, Bytes(&CreateIn{Flags: flags[i]}), cstr("n"))
+		b.do(0, FUSE_READ, node, 32, Bytes(&ReadIn{Flags: flags[i]}))
+		b.do(0, FUSE_WRITE, node, 32, Bytes(&WriteIn{Flags: flags[i]}))
+		for _, io := range b.fs.calls {
+			if io.Flags != want[i] {
+				t.Errorf("%v: %#o became %#o, want %#o", io.Type, flags[i], io.Flags, want[i])
+			}
+		}
 	}
 }
 
