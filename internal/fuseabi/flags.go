@@ -39,17 +39,17 @@ const (
 
 	FUSE_SECURITY_CTX         = 1 << 32 // security context with create, mkdir, symlink, mknod
 	FUSE_HAS_INODE_DAX        = 1 << 33 // DAX per inode
-	FUSE_CREATE_SUPP_GROUP    = 1 << 34 // supplementary group with create, mkdir, symlink, mknod
+	FUSE_CREATE_SUPP_GROUP    = 1 << 34 // supplementary group with create, mkdir, symlink, mknod; 7.38, Linux 6.3
 	FUSE_HAS_EXPIRE_ONLY      = 1 << 35 // FUSE_EXPIRE_ONLY is understood
-	FUSE_DIRECT_IO_ALLOW_MMAP = 1 << 36 // shared mmap of FOPEN_DIRECT_IO files
-	FUSE_PASSTHROUGH          = 1 << 37 // backing files are supported
-	FUSE_NO_EXPORT_SUPPORT    = 1 << 38 // no export, even by file handle
-	FUSE_HAS_RESEND           = 1 << 39 // FUSE_NOTIFY_RESEND is understood
-	FUSE_ALLOW_IDMAP          = 1 << 40 // ID-mapped mounts are allowed
-	FUSE_OVER_IO_URING        = 1 << 41 // requests may travel over io_uring
-	FUSE_REQUEST_TIMEOUT      = 1 << 42 // InitOut.RequestTimeout is valid
+	FUSE_DIRECT_IO_ALLOW_MMAP = 1 << 36 // shared mmap of FOPEN_DIRECT_IO files; 7.39, Linux 6.6
+	FUSE_PASSTHROUGH          = 1 << 37 // backing files are supported; 7.40, Linux 6.9
+	FUSE_NO_EXPORT_SUPPORT    = 1 << 38 // no export, even by file handle; 7.40, Linux 6.9
+	FUSE_HAS_RESEND           = 1 << 39 // FUSE_NOTIFY_RESEND is understood; 7.40, Linux 6.9
+	FUSE_ALLOW_IDMAP          = 1 << 40 // ID-mapped mounts are allowed; 7.41, Linux 6.12
+	FUSE_OVER_IO_URING        = 1 << 41 // requests may travel over io_uring; 7.42, Linux 6.14
+	FUSE_REQUEST_TIMEOUT      = 1 << 42 // InitOut.RequestTimeout is valid; 7.43, Linux 6.15
 
-	FUSE_DIRECT_IO_RELAX = FUSE_DIRECT_IO_ALLOW_MMAP // obsolete alias
+	FUSE_DIRECT_IO_RELAX = FUSE_DIRECT_IO_ALLOW_MMAP // obsolete alias; 7.39, Linux 6.6
 )
 
 // CUSE_UNRESTRICTED_IOCTL is the one flag of CUSE_INIT. linux/fuse.h
@@ -80,7 +80,7 @@ const (
 	FOPEN_STREAM                 = 1 << 4 // the file has no position at all
 	FOPEN_NOFLUSH                = 1 << 5 // no FLUSH on close (unless FUSE_WRITEBACK_CACHE)
 	FOPEN_PARALLEL_DIRECT_WRITES = 1 << 6 // concurrent direct writes to one inode
-	FOPEN_PASSTHROUGH            = 1 << 7 // OpenOut.BackingID is valid
+	FOPEN_PASSTHROUGH            = 1 << 7 // OpenOut.BackingID is valid; 7.40, Linux 6.9
 )
 
 // Flags of single operations. linux/fuse.h
@@ -128,7 +128,7 @@ const (
 // Types of request extensions, [ExtHeader.Type]. linux/fuse.h, enum fuse_ext_type
 const (
 	FUSE_MAX_NR_SECCTX = 31 // types up to this are the SecctxHeader.NrSecctx of a SecctxHeader
-	FUSE_EXT_GROUPS    = 32
+	FUSE_EXT_GROUPS    = 32 // 7.38, Linux 6.3
 )
 
 // Control requests of /dev/fuse. linux/fuse.h; the numbers are those of amd64 and arm64
@@ -136,12 +136,12 @@ const (
 const (
 	FUSE_DEV_IOC_MAGIC         = 229
 	FUSE_DEV_IOC_CLONE         = 0x8004e500 // _IOR(229, 0, uint32_t): the fd of the session
-	FUSE_DEV_IOC_BACKING_OPEN  = 0x4010e501 // _IOW(229, 1, struct fuse_backing_map)
-	FUSE_DEV_IOC_BACKING_CLOSE = 0x4004e502 // _IOW(229, 2, uint32_t)
-	FUSE_DEV_IOC_SYNC_INIT     = 0xe503     // _IO(229, 3): mount(2) waits for INIT; Linux 6.18
+	FUSE_DEV_IOC_BACKING_OPEN  = 0x4010e501 // _IOW(229, 1, struct fuse_backing_map); 7.40, Linux 6.9
+	FUSE_DEV_IOC_BACKING_CLOSE = 0x4004e502 // _IOW(229, 2, uint32_t); 7.40, Linux 6.9
+	FUSE_DEV_IOC_SYNC_INIT     = 0xe503     // _IO(229, 3): mount(2) waits for INIT; 7.45, Linux 6.18
 )
 
-// FUSE over io_uring. linux/fuse.h, 7.42
+// FUSE over io_uring. linux/fuse.h; 7.42, Linux 6.14
 const (
 	FUSE_URING_IN_OUT_HEADER_SZ = 128
 	FUSE_URING_OP_IN_OUT_SZ     = 128

@@ -111,6 +111,7 @@ var abiStructs = []struct {
 type field struct {
 	Name         string
 	Offset, Size uint64
+	Signed       bool
 }
 
 // header is what could be learned of linux/fuse.h by reading it; the numbers come from compiling.
@@ -118,6 +119,7 @@ type header struct {
 	path    string
 	minor   int
 	fields  map[string][]string // by structure, in order, without flexible arrays
+	signed  map[string]bool     // by "structure.field"
 	consts  []string            // macros and enumerators with an integer value
 	compile string
 }
@@ -154,7 +156,7 @@ func skip(t testing.TB, reason skipReason) {
 // such as include/uapi/linux/fuse.h of a kernel tree.
 func readHeader(t *testing.T) *header {
 	t.Helper()
-	h := &header{path: os.Getenv("FUSE_H"), fields: map[string][]string{}}
+	h := &header{path: os.Getenv("FUSE_H"), fields: map[string][]string{}, signed: map[string]bool{}}
 	if h.path == "" {
 		h.path = "/usr/include/linux/fuse.h"
 	}
@@ -180,12 +182,14 @@ func readHeader(t *testing.T) *header {
 	}
 	h.minor, _ = strconv.Atoi(minor[1])
 
-	member := regexp.MustCompile(`(\w+)\s*(\[[^\]]*\])?\s*;`)
+	member := regexp.MustCompile(`(\w+)\s+(\w+)\s*(\[[^\]]*\])?\s*;`)
 	for _, m := range regexp.MustCompile(`(?s)struct\s+(\w+)\s*\{(.*?)\}`).FindAllStringSubmatch(text, -1) {
 		for _, f := range member.FindAllStringSubmatch(m[2], -1) {
-			if f[2] != "[]" {
-				h.fields[m[1]] = append(h.fields[m[1]], f[1])
+			if f[3] == "[]" {
+				continue
 			}
+			h.fields[m[1]] = append(h.fields[m[1]], f[2])
+			h.signed[m[1]+"."+f[2]] = strings.HasPrefix(f[1], "int")
 		}
 	}
 	for _, m := range regexp.MustCompile(`(?m)^#define\s+(\w+)(\(?)`).FindAllStringSubmatch(text, -1) {
@@ -256,7 +260,7 @@ func TestStructsMatchHeader(t *testing.T) {
 		if _, err := fmt.Sscan(line, &c, &f, &off, &size); err != nil {
 			t.Fatalf("%q: %v", line, err)
 		}
-		want[c] = append(want[c], field{plain(f), off, size})
+		want[c] = append(want[c], field{plain(f), off, size, h.signed[c+"."+f]})
 	}
 	for _, s := range abiStructs {
 		if want[s.c] == nil {
@@ -266,10 +270,11 @@ func TestStructsMatchHeader(t *testing.T) {
 			t.Logf("%s (7.%d) does not know struct %s", h.path, h.minor, s.c)
 			continue
 		}
-		got := []field{{".", 0, uint64(s.t.Size())}}
+		got := []field{{".", 0, uint64(s.t.Size()), false}}
 		for f := range s.t.Fields() {
 			if f.Name != "_" {
-				got = append(got, field{plain(f.Name), uint64(f.Offset), uint64(f.Type.Size())})
+				signed := f.Type.Kind() >= reflect.Int && f.Type.Kind() <= reflect.Int64
+				got = append(got, field{plain(f.Name), uint64(f.Offset), uint64(f.Type.Size()), signed})
 			}
 		}
 		// An older header may have had less to say about the same bytes.
@@ -279,6 +284,46 @@ func TestStructsMatchHeader(t *testing.T) {
 		if diff := cmp.Diff(want[s.c], got); diff != "" {
 			t.Errorf("struct %s differs (-%s, +%v):\n%s", s.c, h.path, s.t, diff)
 		}
+	}
+}
+
+// TestEveryStructOfTheHeaderIsThere finds structures that the package lacks.
+func TestEveryStructOfTheHeaderIsThere(t *testing.T) {
+	h := readHeader(t)
+	for name := range h.fields {
+		if !slices.ContainsFunc(abiStructs, func(s struct {
+			c string
+			t reflect.Type
+		}) bool {
+			return s.c == name
+		}) {
+			t.Errorf("struct %s is missing", name)
+		}
+	}
+}
+
+// TestRecordSizesMatchHeader compares the functions that stand for macros with an argument.
+func TestRecordSizesMatchHeader(t *testing.T) {
+	h := readHeader(t)
+	var stmts strings.Builder
+	stmts.WriteString("for (unsigned n = 0; n < 300; n++) {\n" +
+		"struct fuse_dirent d = {.namelen = n};\nstruct fuse_direntplus p = {.dirent = {.namelen = n}};\n" +
+		"printf(\"%u %zu %zu %zu %zu\\n\", n, (size_t)FUSE_REC_ALIGN(n), (size_t)FUSE_DIRENT_ALIGN(n), " +
+		"(size_t)FUSE_DIRENT_SIZE(&d), (size_t)FUSE_DIRENTPLUS_SIZE(&p));\n}\n")
+	lines := h.run(t, stmts.String())
+	for _, line := range lines {
+		var n int
+		var want [4]int
+		if _, err := fmt.Sscan(line, &n, &want[0], &want[1], &want[2], &want[3]); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		got := [4]int{fuseabi.RecAlign(n), fuseabi.DirentAlign(n), fuseabi.DirentSize(n), fuseabi.DirentplusSize(n)}
+		if got != want {
+			t.Errorf("of %d bytes: %v, want %v", n, got, want)
+		}
+	}
+	if len(lines) != 300 {
+		t.Errorf("%d lines", len(lines))
 	}
 }
 
@@ -378,6 +423,60 @@ func TestConstantsMatchHeader(t *testing.T) {
 		compared++
 	}
 	t.Logf("%d constants compared with %s (7.%d)", compared, h.path, h.minor)
+}
+
+// origin is how what a header may not know yet says since when there is such a thing.
+var origin = regexp.MustCompile(`7\.\d+, Linux \d+\.\d+|Kernel internal: `)
+
+// TestWhatIsNewerSaysSinceWhen wants the version of the protocol and of the kernel in the comment of
+// everything that the installed header, the oldest that is in use, does not know.
+func TestWhatIsNewerSaysSinceWhen(t *testing.T) {
+	h := readHeader(t)
+	known := map[string]bool{"FUSE_KERNEL_MINOR_VERSION": true}
+	for _, name := range h.consts {
+		known[name] = true
+	}
+	for _, s := range abiStructs {
+		known[s.t.Name()] = h.fields[s.c] != nil
+	}
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range names {
+		if strings.HasSuffix(file, "_test.go") || strings.HasSuffix(file, "_unsafe.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range f.Decls {
+			gen, ok := decl.(*ast.GenDecl)
+			if !ok {
+				continue
+			}
+			for _, spec := range gen.Specs {
+				name, comment := "", gen.Doc.Text()
+				switch sp := spec.(type) {
+				case *ast.ValueSpec:
+					name = sp.Names[0].Name
+					comment += sp.Doc.Text() + sp.Comment.Text()
+					if !constRE.MatchString(name) || slices.Contains(notConstants, name) {
+						continue
+					}
+				case *ast.TypeSpec:
+					name = sp.Name.Name
+				default:
+					continue
+				}
+				if !known[name] && !origin.MatchString(strings.ReplaceAll(comment, "\n", " ")) {
+					t.Errorf("%s: %s is not in %s (7.%d), and its comment does not say \"7.nn, Linux n.nn\"",
+						file, name, h.path, h.minor)
+				}
+			}
+		}
+	}
 }
 
 // TestEveryStructIsListed finds structures of the package that the comparison leaves out.

@@ -62,8 +62,8 @@ const (
 	FUSE_REMOVEMAPPING      = 49 // 7.31
 	FUSE_SYNCFS             = 50 // 7.34
 	FUSE_TMPFILE            = 51 // 7.37
-	FUSE_STATX              = 52 // 7.39
-	FUSE_COPY_FILE_RANGE_64 = 53 // 7.45
+	FUSE_STATX              = 52 // 7.39, Linux 6.6
+	FUSE_COPY_FILE_RANGE_64 = 53 // 7.45, Linux 6.18
 
 	CUSE_INIT = 4096 // character devices in user space only
 
@@ -81,15 +81,15 @@ const (
 	FUSE_NOTIFY_STORE       = 4 // 7.15
 	FUSE_NOTIFY_RETRIEVE    = 5 // 7.15; answered by a NOTIFY_REPLY request
 	FUSE_NOTIFY_DELETE      = 6 // 7.18
-	FUSE_NOTIFY_RESEND      = 7 // 7.40
-	FUSE_NOTIFY_INC_EPOCH   = 8 // 7.44
-	FUSE_NOTIFY_PRUNE       = 9 // 7.45
+	FUSE_NOTIFY_RESEND      = 7 // 7.40, Linux 6.9
+	FUSE_NOTIFY_INC_EPOCH   = 8 // 7.44, Linux 6.16
+	FUSE_NOTIFY_PRUNE       = 9 // 7.45, Linux 6.18
 )
 
 // Request names, [InHeader.Unique].
 const (
 	// FUSE_UNIQUE_RESEND marks a request that the kernel sends again after
-	// FUSE_NOTIFY_RESEND. linux/fuse.h
+	// FUSE_NOTIFY_RESEND. linux/fuse.h; 7.40, Linux 6.9
 	FUSE_UNIQUE_RESEND = 1 << 63
 	// FUSE_INT_REQ_BIT is set in the unique of an INTERRUPT request; without it the unique is
 	// that of the request to interrupt. Ordinary requests have even uniques.
@@ -101,5 +101,5 @@ const (
 )
 
 // FUSE_INVALID_UIDGID stands in [InHeader.UID] and [InHeader.GID] for an ID that an ID-mapped
-// mount cannot express; only with FUSE_ALLOW_IDMAP. linux/fuse.h
+// mount cannot express; only with FUSE_ALLOW_IDMAP. linux/fuse.h; 7.41, Linux 6.12
 const FUSE_INVALID_UIDGID = 0xffffffff

@@ -45,7 +45,7 @@ type Attr struct {
 	Flags     uint32 // FUSE_ATTR_*; padding before 7.32
 }
 
-// SxTime is a time stamp of [Statx]. linux/fuse.h, struct fuse_sx_time
+// SxTime is a time stamp of [Statx]. linux/fuse.h, struct fuse_sx_time; 7.39, Linux 6.6
 type SxTime struct {
 	_        structs.HostLayout
 	TvSec    int64
@@ -53,7 +53,7 @@ type SxTime struct {
 	Reserved int32
 }
 
-// Statx is compatible with struct statx of statx(2). linux/fuse.h, struct fuse_statx; 7.39
+// Statx is compatible with struct statx of statx(2). linux/fuse.h, struct fuse_statx; 7.39, Linux 6.6
 type Statx struct {
 	_              structs.HostLayout
 	Mask           uint32
@@ -154,7 +154,7 @@ type AttrOut struct {
 	Attr          Attr
 }
 
-// StatxIn is the argument of STATX. linux/fuse.h, struct fuse_statx_in
+// StatxIn is the argument of STATX. linux/fuse.h, struct fuse_statx_in; 7.39, Linux 6.6
 type StatxIn struct {
 	_            structs.HostLayout
 	GetattrFlags uint32
@@ -164,7 +164,7 @@ type StatxIn struct {
 	SxMask       uint32
 }
 
-// StatxOut replies to STATX. linux/fuse.h, struct fuse_statx_out
+// StatxOut replies to STATX. linux/fuse.h, struct fuse_statx_out; 7.39, Linux 6.6
 type StatxOut struct {
 	_             structs.HostLayout
 	AttrValid     uint64
@@ -592,7 +592,7 @@ type NotifyRetrieveIn struct {
 }
 
 // NotifyPruneOut is the body of NOTIFY_PRUNE; Count node IDs follow. linux/fuse.h,
-// struct fuse_notify_prune_out; 7.45
+// struct fuse_notify_prune_out; 7.45, Linux 6.18
 type NotifyPruneOut struct {
 	_       structs.HostLayout
 	Count   uint32
@@ -601,7 +601,7 @@ type NotifyPruneOut struct {
 }
 
 // BackingMap is the argument of FUSE_DEV_IOC_BACKING_OPEN. linux/fuse.h,
-// struct fuse_backing_map
+// struct fuse_backing_map; 7.40, Linux 6.9
 type BackingMap struct {
 	_       structs.HostLayout
 	Fd      int32
@@ -638,7 +638,7 @@ type CopyFileRangeIn struct {
 }
 
 // CopyFileRangeOut replies to COPY_FILE_RANGE_64; the older operation has [WriteOut].
-// linux/fuse.h, struct fuse_copy_file_range_out; 7.45
+// linux/fuse.h, struct fuse_copy_file_range_out; 7.45, Linux 6.18
 type CopyFileRangeOut struct {
 	_           structs.HostLayout
 	BytesCopied uint64
@@ -699,14 +699,14 @@ type ExtHeader struct {
 }
 
 // SuppGroups is the fixed part of the supplementary groups extension; NrGroups 32-bit group IDs
-// follow. linux/fuse.h, struct fuse_supp_groups
+// follow. linux/fuse.h, struct fuse_supp_groups; 7.38, Linux 6.3
 type SuppGroups struct {
 	_        structs.HostLayout
 	NrGroups uint32
 }
 
 // UringEntInOut describes one request of a FUSE ring. linux/fuse.h,
-// struct fuse_uring_ent_in_out; 7.42
+// struct fuse_uring_ent_in_out; 7.42, Linux 6.14
 type UringEntInOut struct {
 	_         structs.HostLayout
 	Flags     uint64
@@ -717,7 +717,7 @@ type UringEntInOut struct {
 }
 
 // UringReqHeader is the header buffer of a FUSE ring entry. linux/fuse.h,
-// struct fuse_uring_req_header; 7.42
+// struct fuse_uring_req_header; 7.42, Linux 6.14
 type UringReqHeader struct {
 	_            structs.HostLayout
 	InOut        [FUSE_URING_IN_OUT_HEADER_SZ]byte // InHeader, then OutHeader
@@ -726,7 +726,7 @@ type UringReqHeader struct {
 }
 
 // UringCmdReq is the command area of an SQE of a FUSE ring. linux/fuse.h,
-// struct fuse_uring_cmd_req; 7.42
+// struct fuse_uring_cmd_req; 7.42, Linux 6.14
 type UringCmdReq struct {
 	_        structs.HostLayout
 	Flags    uint64
