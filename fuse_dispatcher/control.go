@@ -17,6 +17,9 @@ type control struct {
 	ch      *iochannel.Channel // the control thread's own fsdev channel
 	mounted bool
 	deleted bool
+
+	retrieves map[uint64]*retrieve // questions to the client, by unique
+	asked     uint64               // how many there have been
 }
 
 // controlOp is an INIT, DESTROY, REMOVE or Delete.
@@ -168,6 +171,7 @@ func (op *controlOp) tearDown(then func(op *controlOp)) {
 	d := op.d
 	op.then = then
 	d.sess.Store(nil)
+	d.control.endRetrieves(d.ctl)
 	d.openDesc.Store(nil) // channels that are created from now on have no fsdev channel
 	if d.control.desc == nil {
 		then(op)

@@ -36,6 +36,10 @@ type Opts struct {
 	MaxRequests int
 	// Mapper, which may be nil, lets the client map files.
 	Mapper Mapper
+	// Notify, which may be nil, is called with NotifyCtx for what the module has to tell the
+	// client; see also [Dispatcher.SetNotify].
+	Notify    NotifyFunc
+	NotifyCtx any
 	// Event, which may be nil, is called with EventCtx.
 	Event    EventFunc
 	EventCtx any
@@ -53,6 +57,7 @@ type Dispatcher struct {
 	sess atomic.Pointer[session]
 	// openDesc is what a channel that is created gets its fsdev channel from.
 	openDesc atomic.Pointer[fsdev.Desc]
+	notify   atomic.Pointer[notifyHook]
 
 	control control
 	gone    goneStats
@@ -119,6 +124,7 @@ func Create(t *reactor.Thread, o Opts) (*Dispatcher, error) {
 		}
 	}
 	d := &Dispatcher{opts: o, ctl: t}
+	d.SetNotify(o.Notify, o.NotifyCtx)
 	var err error
 	d.dev, err = iochannel.RegisterDevice(t, d, "fuse_disp_"+o.FsdevName, d.createChannel, destroyChannel)
 	return d, err

@@ -56,6 +56,3 @@ func forgetDone(ctx any, _ *iochannel.Channel, errno syscall.Errno) {
 	r.noteError(errno)
 	r.nextForget()
 }
-
-// doNotifyReply takes the answer to a notification, of which none asks for one yet.
-func doNotifyReply(r *request) { r.end(0) }

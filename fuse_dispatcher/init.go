@@ -156,6 +156,7 @@ func mounted(ctx any, _ *iochannel.Channel, errno syscall.Errno, opts *fsdev.Mou
 	s := d.newSession(&op.init, opts)
 	s.desc, s.root = d.control.desc, root
 	d.sess.Store(s)
+	s.desc.SetNotify(onNotify, d)
 	op.reply(0)
 }
 

@@ -42,7 +42,7 @@ func interruptDone(_ *reactor.Thread, ctx any, status syscall.Errno) {
 // whether it is on this channel and could be asked for.
 func (c *channel) abort(unique uint64) bool {
 	for _, r := range c.active {
-		if r.hdr.Unique == unique && r.hdr.Opcode != FUSE_INTERRUPT {
+		if r.hdr.Unique == unique && r.hdr.Opcode != FUSE_INTERRUPT && r.hdr.Opcode != FUSE_NOTIFY_REPLY {
 			return r.abort()
 		}
 	}

@@ -144,8 +144,8 @@ func TestForgetsAreNeverAnswered(t *testing.T) {
 			[][]byte{Bytes(&BatchForgetIn{Count: 1}), forgets(10, 1, 11, 2)}, 0, []seen{{10, 1}}, 0},
 		{"batch in which all fail", FUSE_BATCH_FORGET, 0, [][]byte{Bytes(&BatchForgetIn{Count: 2}), forgets(10, 1, 11, 2)},
 			syscall.ESTALE, []seen{{10, 1}, {11, 2}}, syscall.ESTALE},
-		{"notify reply", FUSE_NOTIFY_REPLY, node, [][]byte{make([]byte, 100)}, 0, nil, 0},
-		{"empty notify reply", FUSE_NOTIFY_REPLY, node, nil, 0, nil, 0},
+		{"notify reply", FUSE_NOTIFY_REPLY, node, [][]byte{make([]byte, 100)}, 0, nil, syscall.ENOENT},
+		{"empty notify reply", FUSE_NOTIFY_REPLY, node, nil, 0, nil, syscall.EINVAL},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newSession(t, fusedispatcher.Opts{})

@@ -23,6 +23,38 @@ type history struct {
 	held    []*fsdev.IO // by the module, in no order
 	deleted **syscall.Errno
 	removed *bool
+	asked   int        // questions that wait for an answer
+	sent    [][][]byte // notifications
+}
+
+// ask asks the client for what it has in its cache.
+func (h *history) ask() {
+	got := func(*reactor.Thread, any, syscall.Errno, [][]byte) { h.asked-- }
+	if h.d.Retrieve(fakeFile, 0, 10, got, nil) == 0 {
+		h.asked++
+	}
+}
+
+// answer answers one such question, or none.
+func (h *history) answer() {
+	if len(h.sent) == 0 {
+		return
+	}
+	msg := h.sent[h.rng.IntN(len(h.sent))]
+	if h.rng.IntN(2) == 0 {
+		h.d.NotifyRefused(msg, syscall.ENOENT)
+		return
+	}
+	if Overlay[OutHeader](msg[0]).Error == FUSE_NOTIFY_RETRIEVE {
+		out := Overlay[NotifyRetrieveOut](msg[0][16:])
+		h.submitMessage(message(InHeader{Opcode: FUSE_NOTIFY_REPLY, Unique: out.NotifyUnique, NodeID: out.NodeID},
+			Bytes(&NotifyRetrieveIn{Offset: out.Offset, Size: 10}), pattern(h.rng.IntN(12))), 0)
+	}
+}
+
+// listen keeps the notifications of the dispatcher there is.
+func (h *history) listen() {
+	h.d.SetNotify(func(_ *reactor.Thread, msg [][]byte, _ any) { h.sent = append(h.sent, msg) }, nil)
 }
 
 // hold completes some requests at once and keeps the others.
@@ -79,11 +111,14 @@ func (h *history) completeOne() {
 
 // submit sends a request on a random channel. There may be no room for it.
 func (h *history) submit(op uint32, room int, parts ...[]byte) {
+	h.submitMessage(h.message(op, node, parts...), room)
+}
+
+func (h *history) submitMessage(m []byte, room int) {
 	i := h.rng.IntN(len(h.chans))
 	if h.chans[i] == nil {
 		return
 	}
-	m := h.message(op, node, parts...)
 	in := cut(m, h.rng.IntN(len(m)+1))
 	out := cut(make([]byte, room), h.rng.IntN(room+1))
 	n := len(h.live)
@@ -139,7 +174,13 @@ func (h *history) step() {
 		} else {
 			h.chans[i] = h.d.IOChannel(h.Threads[i])
 		}
+	case n < 984:
+		h.fs.f.Notify(h.t, nil, &notifyCases[h.rng.IntN(len(notifyCases))].n)
 	case n < 985:
+		h.ask()
+	case n < 986:
+		h.answer()
+	case n < 987:
 		h.d.Stats(h.Threads[h.rng.IntN(len(h.Threads))], func(*reactor.Thread, any, *fusedispatcher.Stats) {}, nil)
 	case n < 990 && h.removed == nil:
 		h.removed = h.startRemoveFS()
@@ -161,6 +202,7 @@ func (h *history) replace() {
 	if h.deleted != nil && *h.deleted != nil {
 		h.deleted = nil
 		h.recreate()
+		h.listen()
 	}
 }
 
@@ -203,8 +245,15 @@ func TestRandomHistories(t *testing.T) {
 	for n := range histories {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(seed, uint64(n)))
-			h := &history{bed: newBed(t, 1+rng.IntN(4), fusedispatcher.Opts{}), rng: rng}
+			h := &history{rng: rng}
+			t.Cleanup(func() { // after the bed's close, which ends the session
+				if h.asked != 0 && !t.Failed() {
+					t.Errorf("seed %d, history %d: %d questions have not been answered", seed, n, h.asked)
+				}
+			})
+			h.bed = newBed(t, 1+rng.IntN(4), fusedispatcher.Opts{})
 			h.hook()
+			h.listen()
 			for range steps {
 				h.step()
 				if t.Failed() {

@@ -68,7 +68,7 @@ func init() {
 		FUSE_DESTROY:         {name: "DESTROY", control: true, handler: doDestroy},
 		FUSE_IOCTL:           {name: "IOCTL", argSize: 32, replySize: ioctlOutSize, handler: doIoctl},
 		FUSE_POLL:            {name: "POLL", argSize: 24, replySize: 8, handler: doPoll},
-		FUSE_NOTIFY_REPLY:    {name: "NOTIFY_REPLY", noReply: true, handler: doNotifyReply},
+		FUSE_NOTIFY_REPLY:    {name: "NOTIFY_REPLY", argSize: 40, noReply: true, handler: doNotifyReply},
 		FUSE_BATCH_FORGET:    {name: "BATCH_FORGET", argSize: 8, noReply: true, handler: doBatchForget},
 		FUSE_FALLOCATE:       {name: "FALLOCATE", argSize: 32, handler: doFallocate},
 		FUSE_READDIRPLUS:     {name: "READDIRPLUS", argSize: 40, handler: doReaddirplus},

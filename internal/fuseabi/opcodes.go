@@ -72,7 +72,7 @@ const (
 	FUSE_INIT_BSWAP_RESERVED = 436207616
 )
 
-// Notifications: the negated error field of an [OutHeader] whose Unique is 0.
+// Notifications: the error field, which is positive here, of an [OutHeader] whose Unique is 0.
 // linux/fuse.h, enum fuse_notify_code
 const (
 	FUSE_NOTIFY_POLL        = 1 // 7.11
