@@ -82,6 +82,9 @@ type Conn struct {
 	opts   Options
 	closed bool
 	busy   int
+
+	notify    NotifyFunc // see OnNotify
+	notifyCtx any
 }
 
 // request is a slot: one request being built or in flight.
@@ -150,6 +153,9 @@ func (c *Conn) Close() syscall.Errno {
 	}
 	if !c.closed {
 		c.closed = true
+		if c.notify != nil {
+			c.OnNotify(nil, nil)
+		}
 		c.ch.Put()
 	}
 	return 0
@@ -265,7 +271,7 @@ func onReply(ctx any, errno syscall.Errno, replyLen uint32) {
 
 // noReply says whether the kernel expects no reply to op, and so gives no room for one.
 func noReply(op uint32) bool {
-	return op == opForget || op == opBatchForget
+	return op == opForget || op == opBatchForget || op == opNotifyReply
 }
 
 // Raw submits in as it is, without looking at it, with out as the room for the reply: for

@@ -667,7 +667,12 @@ func (c *Conn) Lseek(node, fh, off uint64, whence uint32, fn ReplyFunc, ctx any)
 // CopyFileRange copies within the file system; how much is in [Reply.Size].
 func (c *Conn) CopyFileRange(node, fh, off, nodeOut, fhOut, offOut, length, flags uint64,
 	fn ReplyFunc, ctx any) syscall.Errno {
-	r, errno := c.begin(opCopyFileRange, node)
+	return c.copyFileRange(opCopyFileRange, node, fh, off, nodeOut, fhOut, offOut, length, flags, fn, ctx)
+}
+
+func (c *Conn) copyFileRange(op uint32, node, fh, off, nodeOut, fhOut, offOut, length, flags uint64,
+	fn ReplyFunc, ctx any) syscall.Errno {
+	r, errno := c.begin(op, node)
 	if errno != 0 {
 		return errno
 	}

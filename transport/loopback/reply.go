@@ -41,9 +41,14 @@ type Reply struct {
 	OpenFlags uint32 // OPEN, OPENDIR, CREATE: FOPEN_*
 	Size      uint32 // WRITE, COPY_FILE_RANGE; GETXATTR and LISTXATTR that ask for the size
 	Offset    uint64 // LSEEK
-	Data      []byte // READ, READDIR, READLINK, GETXATTR, LISTXATTR
+	Data      []byte // READ, READDIR, READLINK, GETXATTR, LISTXATTR, IOCTL
 	Statfs    fsdev.Statfs
 	Init      InitReply
+	Lock      fsdev.Lock  // GETLK
+	Statx     fsdev.Statx // STATX
+	Result    int32       // IOCTL
+	Events    uint32      // POLL
+	Copied    uint64      // COPY_FILE_RANGE_64
 
 	raw bool // of Conn.Raw
 }
@@ -52,6 +57,7 @@ type Reply struct {
 func (r *Reply) reset() {
 	r.Errno, r.Len = 0, 0
 	r.Handle, r.OpenFlags, r.Size, r.Offset, r.Data = 0, 0, 0, 0, nil
+	r.Result, r.Events, r.Copied = 0, 0, 0
 }
 
 // ParseReply takes a reply's header apart. ok is false if it is malformed: shorter than a
@@ -126,7 +132,7 @@ func (r *request) decodeBody(rep *Reply, b []byte) bool {
 		}
 		rep.Entry = Entry{AttrValid: le.Uint64(b)*1e9 + uint64(le.Uint32(b[8:]))}
 		decodeAttr(&rep.Entry.Attr, b[16:])
-	case opCreate:
+	case opCreate, opTmpfile:
 		if len(b) != entrySize+openSize {
 			return false
 		}
@@ -176,7 +182,7 @@ func (r *request) decodeBody(rep *Reply, b []byte) bool {
 	case opInit:
 		return decodeInit(&rep.Init, b)
 	default:
-		return len(b) == 0
+		return r.decodeMore(rep, b)
 	}
 	return true
 }
