@@ -36,14 +36,26 @@
 // opened. The kernel hands a request to whichever queue reads first. [Mount] and the methods of
 // [Session] belong to plain goroutines: they wait, and they talk to queues by messages.
 //
+// # Notifications
+//
+// What a module tells without being asked (a file has changed behind the kernel's back, a poll is over) is written by
+// one goroutine per session, never by a reactor. The kernel takes the locks of the pages that it throws away
+// (NOTIFY_INVAL_INODE) or fills (NOTIFY_STORE); whoever holds such a lock may be waiting for a READ, or for the WRITE
+// of that page, which a reactor has yet to answer. If that reactor waited in write(2) for the lock, neither would ever
+// go on. So a module that needs to know when the kernel has obeyed must not wait for that on a reactor either.
+//
+// 4096 notifications or 16 MiB may wait; more are dropped and counted ([NotifyStats]). What the kernel refuses is
+// counted, too: ENOENT is normal, since it may have forgotten the node.
+//
 // # Using one's own file system
 //
 // A process may use a file system that it serves with package os and with system calls, but not by ways that keep the
 // Go scheduler from running a reactor meanwhile: it must not touch memory mapped from a file of it (a page fault), nor
 // start a program from it or with a directory of it as the working directory (fork waits for chdir and exec). Such a
 // thread keeps its processor; if the garbage collector then stops the world, the reactors stop, too, and the answer
-// never comes. Let another process do these things. If this one is killed while it uses its file system, it may stay
-// until the connection is aborted.
+// never comes. Let another process do these things. With [Options.Poll] it must not use package os either, whose epoll
+// waits in the same way. If this process is killed while it uses its file system, it may stay until the connection is
+// aborted.
 //
 // # The end
 //
@@ -57,7 +69,7 @@
 // # Errors
 //
 // Errors wrap the errno, and say what to do about it. Replies that the kernel refuses and reads that fail for no known
-// reason are counted ([QueueStats]), and the first of each session is logged.
+// reason are counted ([QueueStats]), and logged at a bounded rate.
 //
 // Not in SPDK, which serves the dispatcher to virtual machines only (module/vfu_device/vfu_virtio_fs.c).
 package fusedev

@@ -1,16 +1,21 @@
 package fusedev
 
 import (
+	"context"
 	"encoding/binary"
+	"log/slog"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
 	"github.com/spdk-go/spdk-go/internal/fuseabi"
 	"github.com/spdk-go/spdk-go/iochannel"
+	"github.com/spdk-go/spdk-go/log"
 	"github.com/spdk-go/spdk-go/reactor"
 	"github.com/spdk-go/spdk-go/reactor/reactortest"
 )
@@ -83,12 +88,40 @@ func (f *fakeServer) complete(i int, errno syscall.Errno, n int) {
 type fakeOwner struct {
 	inits  []syscall.Errno
 	drains int
-	faults []error
 }
 
 func (o *fakeOwner) initDone(errno syscall.Errno) { o.inits = append(o.inits, errno) }
 func (o *fakeOwner) drained(*queue)               { o.drains++ }
-func (o *fakeOwner) fault(err error)              { o.faults = append(o.faults, err) }
+
+// faults is a log that keeps the errors.
+type faults struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (f *faults) Enabled(context.Context, slog.Level) bool { return true }
+func (f *faults) WithGroup(string) slog.Handler            { return f }
+func (f *faults) WithAttrs([]slog.Attr) slog.Handler       { return f }
+
+func (f *faults) Handle(_ context.Context, r slog.Record) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "error" {
+			f.list = append(f.list, a.Value.String())
+		}
+		return true
+	})
+	return nil
+}
+
+// reported returns the faults that have been logged.
+func (b *bench) reported() []string {
+	b.q.log.Flush()
+	b.log.mu.Lock()
+	defer b.log.mu.Unlock()
+	return b.log.list
+}
 
 // bench is a queue whose kernel is a socket that keeps messages apart.
 type bench struct {
@@ -98,6 +131,7 @@ type bench struct {
 	srv    *fakeServer
 	owner  *fakeOwner
 	q      *queue
+	log    *faults
 	kernel int // the other end
 	unique uint64
 	buf    []byte
@@ -109,7 +143,8 @@ func registerFake(t *reactor.Thread, f *fakeServer) (*iochannel.Device, error) {
 
 func newBench(tb testing.TB, o Options) *bench {
 	tb.Helper()
-	b := &bench{tb: tb, h: reactortest.New(tb, 1), srv: &fakeServer{}, owner: &fakeOwner{}, buf: make([]byte, 1<<20)}
+	b := &bench{tb: tb, h: reactortest.New(tb, 1), srv: &fakeServer{}, owner: &fakeOwner{}, log: &faults{}}
+	b.buf = make([]byte, 1<<20)
 	b.t = b.h.Threads[0]
 	o.Dispatcher = &fusedispatcher.Dispatcher{}
 	o.Threads = b.h.Framework.Threads()
@@ -129,7 +164,9 @@ func newBench(tb testing.TB, o Options) *bench {
 		tb.Fatal(err)
 	}
 	b.kernel = fds[1]
-	if b.q, err = newQueue(0, b.t, fds[0], b.srv, b.owner, &o); err != nil {
+	// Flush takes a place in the limiter's queue.
+	l := log.NewLimiter(slog.New(b.log), "test", log.Limits{Now: func() time.Duration { return 0 }})
+	if b.q, err = newQueue(0, b.t, fds[0], b.srv, b.owner, l, &o); err != nil {
 		tb.Fatal(err)
 	}
 	if err := b.q.start(); err != nil {

@@ -84,7 +84,12 @@ type Options struct {
 	// as long as they like; 0 means [DefaultLockWaits]. One more gets ENOLCK.
 	LockWaits int
 
-	// Log receives what cannot be returned; nil means slog.Default. It is never called from a reactor.
+	// Poll passes poll(2) and epoll(7) of the file system's users on to its module. This process must then open no
+	// file of it with package os, nor register one with an epoll by other means: see the package comment.
+	Poll bool
+
+	// Log receives what cannot be returned, at most 10 lines at once and one a second; nil means slog.Default. It is
+	// never called from a reactor.
 	Log *slog.Logger
 }
 

@@ -17,8 +17,9 @@ import (
 // itself.
 //
 // Before others can, [Mount] therefore opens and polls a file that only the transport knows of. POLL is answered with
-// ENOSYS, upon which the kernel never sends it again (linux, fs/fuse/file.c, fuse_file_poll). poll(2) is a system
-// call like any other to the runtime. No file system behind a dispatcher supports POLL, so nothing is lost.
+// ENOSYS, upon which the kernel never sends it again (linux, fs/fuse/file.c, fuse_file_poll), and every file counts as
+// ready, which is right for all but odd file systems: those want [Options.Poll]. poll(2) is a system call like any
+// other to the runtime.
 const (
 	probeName = ".spdk-go-poll-probe"
 	probeNode = 0x7370_646b_706f_6c6c

@@ -11,6 +11,7 @@ import (
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
 	"github.com/spdk-go/spdk-go/internal/fuseabi"
 	"github.com/spdk-go/spdk-go/iochannel"
+	"github.com/spdk-go/spdk-go/log"
 	"github.com/spdk-go/spdk-go/reactor"
 )
 
@@ -34,7 +35,6 @@ type server interface {
 type owner interface {
 	initDone(errno syscall.Errno) // the reply to INIT has been written
 	drained(q *queue)             // the kernel is gone, and nothing is in flight any more
-	fault(err error)              // something that the operator should know
 }
 
 type queueState uint8
@@ -87,14 +87,15 @@ type queue struct {
 	inFlight int
 	retry    *slot // read, but refused by the dispatcher with ENOBUFS
 
-	control  control
-	probing  bool // see answerProbe
-	stats    QueueStats
-	reported bool // something has been reported to owner
+	control control
+	probing bool // see answerProbe
+	stats   QueueStats
+	log     *log.Limiter // what the operator should know
 }
 
-func newQueue(index int, t *reactor.Thread, fd int, srv server, own owner, o *Options) (*queue, error) {
-	q := &queue{index: index, t: t, fd: fd, srv: srv, owner: own, maxWrite: o.MaxWrite}
+func newQueue(index int, t *reactor.Thread, fd int, srv server, own owner, l *log.Limiter,
+	o *Options) (*queue, error) {
+	q := &queue{index: index, t: t, fd: fd, srv: srv, owner: own, log: l, maxWrite: o.MaxWrite}
 	q.slots = make([]slot, o.Slots+o.LockWaits)
 	for i := range q.slots {
 		q.slots[i].q = q
@@ -420,11 +421,12 @@ func (q *queue) checkDrained() {
 // errNoChannel says that the dispatcher has nothing for a thread.
 var errNoChannel = errors.New("the dispatcher has no channel")
 
-// report tells the owner of something that should not happen, once.
-func (q *queue) report(format string, args ...any) {
-	if !q.reported {
-		q.reported = true
-		q.owner.fault(fmt.Errorf(format, args...))
+// report tells the operator of something that should not happen.
+func (q *queue) report(format string, args ...any) { report(q.log, fmt.Errorf(format, args...)) }
+
+func report(l *log.Limiter, err error) {
+	if line, ok := l.Allow(); ok {
+		line.Warn("fusedev: unexpected; the statistics say how often", "error", err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/spdk-go/spdk-go/log"
 	"github.com/spdk-go/spdk-go/reactor"
 )
 
@@ -41,8 +42,9 @@ type Session struct {
 	initOnce  sync.Once
 	initErrno syscall.Errno // valid once inited is closed
 
-	faults chan error
-	done   chan struct{}
+	log      *log.Limiter
+	notifier *notifier // nil if the server has nothing to tell
+	done     chan struct{}
 }
 
 // Mount mounts a file system and returns when the kernel and the dispatcher have agreed on how to talk (INIT). ctx
@@ -67,7 +69,6 @@ func newSession(o Options, srv server) *Session {
 		allDrained: make(chan struct{}),
 		hungUp:     make(chan struct{}),
 		inited:     make(chan struct{}),
-		faults:     make(chan error, 1),
 		done:       make(chan struct{}),
 	}
 	s.hold.Store(1)
@@ -83,6 +84,7 @@ func mount(ctx context.Context, o Options, srv server, forceHelper bool) (*Sessi
 	if err := prepareMountpoint(s.mountpoint, o.Replace); err != nil {
 		return nil, err
 	}
+	s.log = log.NewLimiter(o.Log.With("mountpoint", s.mountpoint), "fusedev", log.Limits{})
 	queues, err := s.newQueues()
 	if err != nil {
 		return nil, err
@@ -96,6 +98,9 @@ func mount(ctx context.Context, o Options, srv server, forceHelper bool) (*Sessi
 		s.connection, s.known = m.connection(), true
 	}
 	queues[0].fd = fd
+	if src, ok := srv.(notifySource); ok {
+		s.notifier = newNotifier(src, fd, s.log)
+	}
 	if err := s.startAll(ctx, queues); err != nil {
 		s.rollback(queues)
 		return nil, err
@@ -108,7 +113,7 @@ func mount(ctx context.Context, o Options, srv server, forceHelper bool) (*Sessi
 func (s *Session) newQueues() ([]*queue, error) {
 	var queues []*queue
 	for i, t := range s.opts.Threads {
-		q, err := newQueue(i, t, -1, s.srv, s, &s.opts)
+		q, err := newQueue(i, t, -1, s.srv, s, s.log, &s.opts)
 		if err != nil {
 			freeQueues(queues)
 			return nil, err
@@ -144,8 +149,10 @@ func (s *Session) startAll(ctx context.Context, queues []*queue) error {
 	if s.initErrno != 0 {
 		return fmt.Errorf("fusedev: mount on %s: the dispatcher refuses INIT: %w", s.mountpoint, s.initErrno)
 	}
-	if err := s.probe(ctx, queues[0]); err != nil {
-		return fmt.Errorf("fusedev: mount on %s: %w", s.mountpoint, err)
+	if !s.opts.Poll {
+		if err := s.probe(ctx, queues[0]); err != nil {
+			return fmt.Errorf("fusedev: mount on %s: %w", s.mountpoint, err)
+		}
 	}
 	for _, q := range queues[1:] {
 		var err error
@@ -178,6 +185,7 @@ func (s *Session) rollback(queues []*queue) {
 	}
 	s.release()
 	if len(s.queues) == 0 {
+		s.endNotifier()
 		freeQueues(queues)
 		return
 	}
@@ -215,28 +223,10 @@ func (s *Session) drained(*queue) {
 	s.release()
 }
 
-// fault implements owner.
-func (s *Session) fault(err error) {
-	select {
-	case s.faults <- err:
-	default: // one is enough to know where to look
-	}
-}
-
-// supervise reports the first fault, waits for the end, and clears up.
+// supervise waits for the end, and clears up.
 func (s *Session) supervise() {
-	faults := s.faults
-	for {
-		select {
-		case err := <-faults:
-			faults = nil
-			s.opts.Log.Warn("fusedev: unexpected, reported once; see the statistics for how often",
-				"mountpoint", s.mountpoint, "error", err)
-		case <-s.allDrained:
-			s.teardown()
-			return
-		}
-	}
+	<-s.allDrained
+	s.teardown()
 }
 
 // teardown runs when the kernel is gone and nothing is in flight.
@@ -251,6 +241,7 @@ func (s *Session) teardown() {
 			q.mem.all = nil
 		}
 	}
+	s.endNotifier()
 	// Closing the last descriptor makes the kernel abort whatever it still has.
 	freeQueues(s.queues)
 	s.detachDead()
@@ -265,8 +256,16 @@ func (s *Session) detachDead() {
 	if m, ok, err := findMount(s.mountpoint); err != nil || !ok || !m.isFuse() || m.connection() != s.connection {
 		return
 	}
-	if err := unmount(s.mountpoint, unix.MNT_DETACH); err != nil {
+	// EINVAL: an Abort that is under way has been faster.
+	if err := unmount(s.mountpoint, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
 		s.opts.Log.Warn("fusedev: the dead mount stays", "mountpoint", s.mountpoint, "error", err)
+	}
+}
+
+// endNotifier stops telling the kernel anything, before the descriptor is closed.
+func (s *Session) endNotifier() {
+	if s.notifier != nil {
+		s.notifier.end()
 	}
 }
 
@@ -427,6 +426,14 @@ func (s *Session) Stats() ([]QueueStats, error) {
 		}
 	}
 	return stats, nil
+}
+
+// NotifyStats returns what the kernel has been told without asking.
+func (s *Session) NotifyStats() NotifyStats {
+	if s.notifier == nil {
+		return NotifyStats{}
+	}
+	return s.notifier.stats()
 }
 
 // call is a function on its way to a queue's thread.
