@@ -2,7 +2,6 @@ package fsdev
 
 import (
 	"fmt"
-	"slices"
 	"syscall"
 
 	"github.com/spdk-go/spdk-go/iochannel"
@@ -61,12 +60,7 @@ type Fsdev struct {
 	status fsdevStatus
 	descs  []*Desc
 	unreg  fsdevUnregister
-}
-
-type fsdevUnregister struct {
-	t   *reactor.Thread
-	cb  func(t *reactor.Thread, ctx any, err error)
-	ctx any
+	finish *finish // goes on when the device is gone
 }
 
 // channelState is the context of a thread's channel of an Fsdev.
@@ -81,7 +75,8 @@ type channelState struct {
 }
 
 // Register makes dev known under name, which must be unique (EEXIST) and not empty
-// (EINVAL). module may be nil. On a thread of the framework.
+// (EINVAL). module may be nil. EINVAL: the layer is not initialised; ESHUTDOWN: it is being
+// finished. On a thread of the framework.
 //
 // SPDK: spdk_fsdev_register
 func Register(t *reactor.Thread, name string, module Module, dev Device) (*Fsdev, error) {
@@ -91,6 +86,8 @@ func Register(t *reactor.Thread, name string, module Module, dev Device) (*Fsdev
 	switch {
 	case m.pool == nil:
 		return nil, fmt.Errorf("fsdev %q: the fsdev layer is not initialised: %w", name, syscall.EINVAL)
+	case m.finishing:
+		return nil, fmt.Errorf("fsdev %q: the fsdev layer is being finished: %w", name, syscall.ESHUTDOWN)
 	case name == "":
 		return nil, fmt.Errorf("fsdev: a device needs a name: %w", syscall.EINVAL)
 	case m.find(name) != nil:
@@ -140,60 +137,10 @@ func (f *Fsdev) ModuleName() string {
 	return f.module.Name()
 }
 
-// Unregister takes the device away: no new descriptor can be opened, those that are open
-// get [EventRemove], and when the last has been closed and the last channel is gone the
-// device is destructed and cb (which may be nil) called with ctx on t. It returns false,
-// and cb is never called, when the device is being unregistered already.
+// Framework returns the framework that the device is registered in.
 //
-// SPDK: spdk_fsdev_unregister
-func (f *Fsdev) Unregister(t *reactor.Thread, cb func(t *reactor.Thread, ctx any, err error), ctx any) bool {
-	t.AssertCurrent()
-	f.m.mu.Lock()
-	defer f.m.mu.Unlock()
-	if f.status != fsdevReady {
-		return false
-	}
-	f.status = fsdevUnregistering
-	f.unreg = fsdevUnregister{t, cb, ctx}
-	for _, d := range f.descs {
-		d.t.SendMsgRetry(t, removeNotify, d)
-	}
-	f.removeIfClosed(t)
-	return true
-}
+// Not in SPDK, of which a process has one.
+func (f *Fsdev) Framework() *reactor.Framework { return f.m.fw }
 
-// removeNotify tells a descriptor's opener, unless it has closed the descriptor meanwhile.
-func removeNotify(t *reactor.Thread, ctx any) {
-	d := ctx.(*Desc)
-	if !d.closed {
-		d.event(t, EventRemove, d.f, d.eventCtx)
-	}
-}
-
-// removeIfClosed goes on with Unregister once all descriptors are closed. It needs m.mu; t
-// is the caller's thread.
-func (f *Fsdev) removeIfClosed(t *reactor.Thread) {
-	if f.status == fsdevUnregistering && len(f.descs) == 0 {
-		f.status = fsdevRemoving
-		f.unreg.t.SendMsgRetry(t, removeDevice, f)
-	}
-}
-
-func removeDevice(t *reactor.Thread, ctx any) {
-	f := ctx.(*Fsdev)
-	f.ioDev.Unregister(t, destructDevice, f)
-}
-
-func destructDevice(t *reactor.Thread, ctx any) {
-	f := ctx.(*Fsdev)
-	f.dev.Destruct(t, f.destructed)
-}
-
-func (f *Fsdev) destructed(t *reactor.Thread, err error) {
-	f.m.mu.Lock()
-	f.m.fsdevs = slices.DeleteFunc(f.m.fsdevs, func(g *Fsdev) bool { return g == f })
-	f.m.mu.Unlock()
-	if f.unreg.cb != nil {
-		f.unreg.cb(t, f.unreg.ctx, err)
-	}
-}
+// Device returns what the module has registered. SPDK: spdk_fsdev.ctxt
+func (f *Fsdev) Device() Device { return f.dev }

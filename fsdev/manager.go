@@ -12,44 +12,30 @@ import (
 	"github.com/spdk-go/spdk-go/reactor"
 )
 
-// Opts are the options of the layer.
-//
-// SPDK: struct spdk_fsdev_opts
-type Opts struct {
-	// IOPoolSize is how many [IO] can be in flight in the framework; 0 means 16384.
-	// SPDK's default is 65535.
-	IOPoolSize int
-	// IOCacheSize is how many free IO a thread keeps for itself; 0 means 256. A thread whose
-	// cache the pool cannot fill beside the others' gets no channel.
-	IOCacheSize int
-}
-
-func (o *Opts) setDefaults() {
-	if o.IOPoolSize == 0 {
-		o.IOPoolSize = 16384
-	}
-	if o.IOCacheSize == 0 {
-		o.IOCacheSize = 256
-	}
-}
-
 var extKey = reactor.NewExtKey()
 
 // manager is the layer's state of one framework.
 type manager struct {
+	fw *reactor.Framework
+
 	mu     sync.Mutex
 	caches atomic.Int32      // threads that have one
 	pool   *mempool.Pool[IO] // nil before Initialize and after Finish
 	dev    *iochannel.Device // its channels hold each thread's cache of IO
+	opts   Opts              // of SetOpts
+	inUse  Opts              // 0 before Initialize and after Finish
 	fsdevs []*Fsdev
-	inited []Module // in the order of their Init; the app thread's
+	inited []Module // in the order of their Init
+
+	finishing bool
+	finishes  []*finish // that wait for the one under way
 }
 
 // cacheChannel is a thread's cache of free IO, shared by all its fsdev channels.
 type cacheChannel struct{ ios *mempool.Cache[IO] }
 
 func managerOf(f *reactor.Framework) *manager {
-	return f.Ext(extKey, func() any { return &manager{} }).(*manager)
+	return f.Ext(extKey, func() any { return &manager{fw: f} }).(*manager)
 }
 
 // Module is a kind of file system, for instance memfs.
@@ -91,16 +77,16 @@ func FindModule(name string) Module {
 	return nil
 }
 
-// Initialize prepares the layer and all modules for t's framework. When a module fails,
-// those before it are finished again and its error is returned. On the app thread.
+// Initialize prepares the layer and all modules for t's framework, with the options of
+// [SetOpts] where those of o are 0. The pool must be at least twice as large as a cache (EINVAL).
+// EALREADY: the layer is initialised. On the app thread.
 //
-// SPDK: spdk_fsdev_initialize, spdk_fsdev_set_opts
+// When a module fails, those before it are finished again and its error is returned. Devices
+// that they have registered are unregistered first, which is done later if there are any: until
+// then another Initialize is EALREADY.
+//
+// SPDK: spdk_fsdev_initialize, which leaves modules initialised when a later one fails
 func Initialize(t *reactor.Thread, o Opts) error {
-	o.setDefaults()
-	if o.IOPoolSize < 2*o.IOCacheSize {
-		return fmt.Errorf("fsdev: IOPoolSize %d must be at least twice IOCacheSize %d: %w",
-			o.IOPoolSize, o.IOCacheSize, syscall.EINVAL)
-	}
 	m := managerOf(t.Framework())
 	if err := m.begin(t, o); err != nil {
 		return err
@@ -108,16 +94,32 @@ func Initialize(t *reactor.Thread, o Opts) error {
 	// Modules are called without the lock, for they may register devices.
 	for _, mod := range modules {
 		if err := mod.Init(t); err != nil {
-			m.finiModules(t)
-			m.mu.Lock()
-			m.pool = nil
-			m.mu.Unlock()
-			m.dev.Unregister(t, nil, nil)
+			m.undo(t)
 			return fmt.Errorf("fsdev: module %s: %w", mod.Name(), err)
 		}
+		m.mu.Lock()
 		m.inited = append(m.inited, mod)
+		m.mu.Unlock()
 	}
 	return nil
+}
+
+// undo takes back an Initialize that has failed.
+func (m *manager) undo(t *reactor.Thread) {
+	m.mu.Lock()
+	m.finishing = len(m.fsdevs) > 0
+	later := m.finishing
+	m.mu.Unlock()
+	if later {
+		finishDevices(t, &finish{m: m, t: t})
+		return
+	}
+	m.finiModules(t)
+	m.mu.Lock()
+	dev := m.dev
+	m.pool, m.dev, m.inUse = nil, nil, Opts{}
+	m.mu.Unlock()
+	dev.Unregister(t, nil, nil)
 }
 
 // begin makes the pool of IO.
@@ -126,6 +128,10 @@ func (m *manager) begin(t *reactor.Thread, o Opts) error {
 	defer m.mu.Unlock()
 	if m.pool != nil {
 		return fmt.Errorf("fsdev: initialised already: %w", syscall.EALREADY)
+	}
+	o = o.or(m.opts).or(defaultOpts)
+	if err := o.check(1); err != nil {
+		return err
 	}
 	pool, err := mempool.New[IO]("fsdev_io", o.IOPoolSize, nil)
 	if err != nil {
@@ -148,71 +154,8 @@ func (m *manager) begin(t *reactor.Thread, o Opts) error {
 	if err != nil {
 		return err
 	}
-	m.pool, m.dev = pool, dev
+	m.pool, m.dev, m.inUse = pool, dev, o
 	return nil
-}
-
-func (m *manager) finiModules(t *reactor.Thread) {
-	for _, mod := range slices.Backward(m.inited) {
-		mod.Fini(t)
-	}
-	m.inited = nil
-}
-
-// Finish unregisters every device, waits until their descriptors are closed, finishes the
-// modules in reverse order and calls cb with ctx on t. err says what leaked, nil if nothing
-// did. On the app thread.
-//
-// SPDK: spdk_fsdev_finish
-func Finish(t *reactor.Thread, cb func(t *reactor.Thread, ctx any, err error), ctx any) {
-	f := &finish{m: managerOf(t.Framework()), cb: cb, ctx: ctx}
-	t.Defer(finishNext, f)
-}
-
-type finish struct {
-	m   *manager
-	cb  func(t *reactor.Thread, ctx any, err error)
-	ctx any
-}
-
-// finishNext unregisters the devices one after the other.
-func finishNext(t *reactor.Thread, ctx any) {
-	f := ctx.(*finish)
-	m := f.m
-	m.mu.Lock()
-	if m.pool == nil {
-		m.mu.Unlock()
-		f.cb(t, f.ctx, nil)
-		return
-	}
-	var fs *Fsdev
-	if len(m.fsdevs) > 0 {
-		fs = m.fsdevs[len(m.fsdevs)-1]
-	}
-	m.mu.Unlock()
-	if fs != nil {
-		if !fs.Unregister(t, func(t *reactor.Thread, ctx any, _ error) { finishNext(t, ctx) }, f) {
-			t.Defer(finishNext, f) // somebody else unregisters it; look again until it is gone
-		}
-		return
-	}
-	m.finiModules(t)
-	if m.dev.Unregister(t, finishDone, f) != 0 {
-		t.Defer(finishNext, f) // another Finish is about to end
-	}
-}
-
-func finishDone(t *reactor.Thread, ctx any) {
-	f := ctx.(*finish)
-	f.m.mu.Lock()
-	pool := f.m.pool
-	f.m.pool, f.m.dev = nil, nil
-	f.m.mu.Unlock()
-	var err error
-	if n := pool.Size() - pool.Count(); n > 0 {
-		err = fmt.Errorf("fsdev: %d of %d IO have leaked", n, pool.Size())
-	}
-	f.cb(t, f.ctx, err)
 }
 
 func (m *manager) find(name string) *Fsdev {
@@ -222,6 +165,17 @@ func (m *manager) find(name string) *Fsdev {
 		}
 	}
 	return nil
+}
+
+// Lookup returns the device registered under name, nil if there is none. It stays usable, if
+// only to be told ENODEV, when it is removed. Any goroutine.
+//
+// SPDK: fsdev_get_by_name
+func Lookup(f *reactor.Framework, name string) *Fsdev {
+	m := managerOf(f)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.find(name)
 }
 
 // Fsdevs returns the registered devices of t's framework, oldest first. Any goroutine.

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spdk-go/spdk-go/fsdev"
-	"github.com/spdk-go/spdk-go/iochannel"
 	"github.com/spdk-go/spdk-go/reactor"
 	"github.com/spdk-go/spdk-go/reactor/reactortest"
 )
@@ -40,9 +39,9 @@ func (m *testModule) Fini(t *reactor.Thread) {
 }
 
 func init() {
-	for _, name := range []string{"first", "second", "third"} {
-		fsdev.RegisterModule(&testModule{name})
-	}
+	fsdev.RegisterModule(&testModule{"first"})
+	fsdev.RegisterModule(&testModule{"second"})
+	fsdev.RegisterModule(configModule{&testModule{"third"}})
 }
 
 // record hooks a log of the calls in until the end of the test.
@@ -58,28 +57,6 @@ func record(tb testing.TB, failing string) *[]string {
 	hooks.fini = func(m *testModule, _ *reactor.Thread) { calls = append(calls, "fini "+m.name) }
 	tb.Cleanup(func() { hooks.init, hooks.fini = nil, nil })
 	return &calls
-}
-
-// finish finishes the layer and returns what Finish reports; it fails if there is no report.
-func finish(tb testing.TB, h *reactortest.Harness) error {
-	tb.Helper()
-	called := 0
-	var got error
-	fsdev.Finish(h.Threads[0], func(t *reactor.Thread, ctx any, err error) {
-		if t != h.Threads[0] || ctx != "ctx" {
-			tb.Errorf("Finish called back on %s with %v", t.Name(), ctx)
-		}
-		called++
-		got = err
-	}, "ctx")
-	if called != 0 {
-		tb.Error("Finish called back from inside the call")
-	}
-	h.PollThreads()
-	if called != 1 {
-		tb.Errorf("Finish called back %d times", called)
-	}
-	return got
 }
 
 func TestModulesAreFinishedInReverseOrder(t *testing.T) {
@@ -167,6 +144,8 @@ func TestInitializeRefuses(t *testing.T) {
 		{"cache larger than half the pool", fsdev.Opts{IOPoolSize: 15, IOCacheSize: 8}, syscall.EINVAL},
 		{"negative pool", fsdev.Opts{IOPoolSize: -1}, syscall.EINVAL},
 		{"pool smaller than the default cache", fsdev.Opts{IOPoolSize: 100}, syscall.EINVAL},
+		{"negative cache", fsdev.Opts{IOPoolSize: 100, IOCacheSize: -1}, syscall.EINVAL},
+		{"pool beyond reason", fsdev.Opts{IOPoolSize: 1 << 40}, syscall.EINVAL},
 		{"exactly twice", fsdev.Opts{IOPoolSize: 16, IOCacheSize: 8}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -184,116 +163,6 @@ func TestInitializeRefuses(t *testing.T) {
 				t.Error(err)
 			}
 		})
-	}
-}
-
-func TestFinishWithoutInitializeAndTwice(t *testing.T) {
-	h := reactortest.New(t, 1)
-	if err := finish(t, h); err != nil {
-		t.Error(err)
-	}
-	if err := fsdev.Initialize(h.Threads[0], fsdev.Opts{}); err != nil {
-		t.Fatal(err)
-	}
-	called := 0
-	for range 2 {
-		fsdev.Finish(h.Threads[0], func(_ *reactor.Thread, _ any, err error) {
-			called++
-			if err != nil {
-				t.Error(err)
-			}
-		}, nil)
-	}
-	h.PollThreads()
-	if called != 2 {
-		t.Errorf("two calls of Finish were called back %d times", called)
-	}
-}
-
-func TestFinishUnregistersDevicesAndWaitsForDescriptors(t *testing.T) {
-	h := reactortest.New(t, 2)
-	e := &env{Harness: h, tb: t, t: h.Threads[0]}
-	if err := fsdev.Initialize(e.t, fsdev.Opts{}); err != nil {
-		t.Fatal(err)
-	}
-	var fakes []*fakeDevice
-	for i := range 3 {
-		d, _ := e.register(fmt.Sprintf("fs%d", i))
-		fakes = append(fakes, d)
-	}
-	removed := 0
-	desc := e.open(h.Threads[1], "fs1", func(*reactor.Thread, fsdev.EventType, *fsdev.Fsdev, any) { removed++ })
-	finished := false
-	fsdev.Finish(e.t, func(_ *reactor.Thread, _ any, err error) {
-		finished = true
-		if err != nil {
-			t.Error(err)
-		}
-	}, nil)
-	for range 100 {
-		h.PollOnce()
-	}
-	if finished || removed != 1 {
-		t.Fatalf("finished %v with an open descriptor, which got %d events", finished, removed)
-	}
-	desc.Close()
-	h.PollThreads()
-	if !finished {
-		t.Error("not finished after the descriptor has been closed")
-	}
-	for i, d := range fakes {
-		if d.destructs != 1 {
-			t.Errorf("device %d was destructed %d times", i, d.destructs)
-		}
-	}
-}
-
-func TestFinishWaitsForADeviceThatSomebodyElseUnregisters(t *testing.T) {
-	h := reactortest.New(t, 1)
-	e := &env{Harness: h, tb: t, t: h.Threads[0]}
-	if err := fsdev.Initialize(e.t, fsdev.Opts{}); err != nil {
-		t.Fatal(err)
-	}
-	d, f := e.register("fs0")
-	d.hold = true
-	unregistered, finished := false, false
-	f.Unregister(e.t, func(*reactor.Thread, any, error) { unregistered = true }, nil)
-	fsdev.Finish(e.t, func(*reactor.Thread, any, error) { finished = true }, nil)
-	for range 100 {
-		h.PollOnce()
-	}
-	if finished || unregistered {
-		t.Fatal("finished before the device's Destruct was done")
-	}
-	d.heldDone(e.t, nil)
-	h.PollThreads()
-	if !finished || !unregistered {
-		t.Errorf("finished %v, unregistered %v", finished, unregistered)
-	}
-}
-
-func TestFinishWaitsForIOInFlight(t *testing.T) {
-	h := reactortest.NewLeaky(t, 1)
-	e := &env{Harness: h, tb: t, t: h.Threads[0]}
-	if err := fsdev.Initialize(e.t, fsdev.Opts{IOPoolSize: 64, IOCacheSize: 8}); err != nil {
-		t.Fatal(err)
-	}
-	e.register("fs0")
-	desc := e.open(e.t, "fs0", nil)
-	ch := desc.IOChannel(e.t)
-	if errno := desc.Statfs(ch, 0, 1, func(any, *iochannel.Channel, syscall.Errno, *fsdev.Statfs) {}, nil); errno != 0 {
-		t.Fatal(errno)
-	}
-	// The IO holds its channel, which holds the device: Finish waits.
-	ch.Put()
-	desc.Close()
-	finished := false
-	fsdev.Finish(e.t, func(*reactor.Thread, any, error) { finished = true }, nil)
-	for range 100 {
-		h.PollOnce()
-	}
-	if finished {
-		t.Error("finished with an IO in flight")
 	}
 }
 
