@@ -72,6 +72,7 @@ func (d *Desc) newIO(ch *iochannel.Channel, typ IOType, unique uint64, cpl, ctx 
 	st := iochannel.Ctx[channelState](ch)
 	io := st.ios.Get()
 	if io == nil {
+		st.stats.noIO++
 		return nil
 	}
 	io.Type = typ
@@ -90,6 +91,9 @@ func (io *IO) submit() {
 	if st.inFlight++; st.inFlight == 1 {
 		io.ch.Ref() // one for all that are in flight
 	}
+	if st.special != 0 {
+		io.submitSpecially()
+	}
 	io.index = len(st.submitted)
 	st.submitted = append(st.submitted, io)
 	io.state = ioSubmitted
@@ -97,6 +101,26 @@ func (io *IO) submit() {
 	st.dev.SubmitRequest(st.moduleCh, io)
 	st.inSubmit = false
 }
+
+// What a channel has to do beside submitting and completing, which it looks for once in each.
+const (
+	specialHistograms uint8 = 1 << iota
+)
+
+func (io *IO) submitSpecially() {
+	if io.st.special&specialHistograms != 0 {
+		io.start = io.now()
+	}
+}
+
+func (io *IO) deliverSpecially() {
+	if h := io.st.stats.hist; h != nil && io.start != 0 {
+		h[io.Type].tally(io.now() - io.start)
+	}
+}
+
+// now returns the time, never 0.
+func (io *IO) now() uint64 { return max(1, io.ch.Thread().Framework().Ticks()) }
 
 // Complete ends the operation with errno, 0 for success. The module must not touch io
 // afterwards. On the IO's thread only, exactly once per SubmitRequest.
@@ -127,6 +151,10 @@ func (io *IO) deliver() {
 	moved.index = io.index
 	st.submitted[last] = nil
 	st.submitted = st.submitted[:last]
+	st.stats.ops[io.Type].Count++
+	if st.special != 0 {
+		io.deliverSpecially()
+	}
 
 	if io.errno == 0 {
 		io.deliverResult()
@@ -167,6 +195,9 @@ func (io *IO) deliverResult() {
 	case EntryCplFunc:
 		cpl(io.cplCtx, io.ch, 0, io.OutObject, &io.OutAttr)
 	case SizeCplFunc:
+		if io.Type == IORead || io.Type == IOWrite || io.Type == IOCopyFileRange {
+			io.st.stats.ops[io.Type].Bytes += io.OutSize
+		}
 		cpl(io.cplCtx, io.ch, 0, io.OutSize)
 	case StatusCplFunc:
 		cpl(io.cplCtx, io.ch, 0)
@@ -195,6 +226,7 @@ func (io *IO) deliverResult() {
 
 // deliverError passes empty results, so that nobody sees those of an earlier use.
 func (io *IO) deliverError() {
+	io.st.stats.ops[io.Type].Errors++
 	io.OutAttr, io.OutStatfs, io.OutStatx, io.Mount, io.Lock = Attr{}, Statfs{}, Statx{}, MountOpts{}, Lock{}
 	switch cpl := io.cpl.(type) {
 	case AttrCplFunc:

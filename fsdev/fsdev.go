@@ -61,6 +61,7 @@ type Fsdev struct {
 	descs  []*Desc
 	unreg  fsdevUnregister
 	finish *finish // goes on when the device is gone
+	gone   goneStats
 }
 
 // channelState is the context of a thread's channel of an Fsdev.
@@ -72,6 +73,8 @@ type channelState struct {
 	submitted []*IO // by the module
 	inFlight  int   // submitted, or in their completion
 	inSubmit  bool
+	special   uint8 // special*
+	stats     channelStats
 }
 
 // Register makes dev known under name, which must be unique (EEXIST) and not empty
@@ -94,7 +97,7 @@ func Register(t *reactor.Thread, name string, module Module, dev Device) (*Fsdev
 		return nil, fmt.Errorf("fsdev %q: the name is taken: %w", name, syscall.EEXIST)
 	}
 	f := &Fsdev{m: m, name: name, module: module, dev: dev}
-	ioDev, err := iochannel.RegisterDevice(t, f, "fsdev_"+name, f.createChannel, destroyChannel)
+	ioDev, err := iochannel.RegisterDevice(t, f, "fsdev_"+name, f.createChannel, f.destroyChannel)
 	if err != nil {
 		return nil, err
 	}
@@ -113,13 +116,15 @@ func (f *Fsdev) createChannel(ch *iochannel.Channel, st *channelState) syscall.E
 		return syscall.ENOMEM
 	}
 	st.ios = iochannel.Ctx[cacheChannel](st.cacheCh).ios
+	st.setHistograms(f.HistogramsEnabled())
 	return 0
 }
 
-func destroyChannel(_ *iochannel.Channel, st *channelState) {
+func (f *Fsdev) destroyChannel(_ *iochannel.Channel, st *channelState) {
 	if n := len(st.submitted); n > 0 {
 		panic(fmt.Sprintf("fsdev: a channel is destroyed with %d IO in flight", n))
 	}
+	f.keepStats(st)
 	st.moduleCh.Put()
 	st.cacheCh.Put()
 }

@@ -119,7 +119,8 @@ type IO struct {
 	emit   ReaddirEntryFunc
 	errno  syscall.Errno
 	state  ioState
-	index  int // in st.submitted
+	index  int    // in st.submitted
+	start  uint64 // ticks, 0 if it is not timed; only while histograms are on
 }
 
 // Thread returns the thread that submitted the IO and on which it must be completed.
