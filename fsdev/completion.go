@@ -62,9 +62,11 @@ type ReaddirEntryFunc func(ctx any, ch *iochannel.Channel, name []byte, obj File
 type ioState uint8
 
 const (
-	ioFree ioState = iota
-	ioSubmitted
-	ioCompleted
+	ioFree      ioState = iota
+	ioSubmitted         // the module has it
+	ioCompleted         // and it is to be delivered
+	ioQueued            // it waits in st.queued
+	ioAborting          // the module has it, and it is an aborter's
 )
 
 // newIO takes an IO for an operation on ch, nil when none is free.
@@ -85,38 +87,79 @@ func (d *Desc) newIO(ch *iochannel.Channel, typ IOType, unique uint64, cpl, ctx 
 	return io
 }
 
-// submit hands io to its module.
+// submit hands io to its module, now or when a reset has ended.
 func (io *IO) submit() {
 	st := io.st
-	if st.inFlight++; st.inFlight == 1 {
-		io.ch.Ref() // one for all that are in flight
+	st.hold(io.ch)
+	if st.special != 0 && io.submitSpecially() {
+		return
 	}
-	if st.special != 0 {
-		io.submitSpecially()
-	}
+	io.start()
+}
+
+// start hands io to its module.
+func (io *IO) start() {
+	io.join()
+	io.state = ioSubmitted
+	io.toModule()
+}
+
+// join makes io one of those that have to be delivered.
+func (io *IO) join() {
+	st := io.st
 	io.index = len(st.submitted)
 	st.submitted = append(st.submitted, io)
-	io.state = ioSubmitted
+}
+
+func (io *IO) toModule() {
+	st := io.st
+	outer := st.inSubmit // an entry of a READDIR may be taken by who submits the next operation
 	st.inSubmit = true
 	st.dev.SubmitRequest(st.moduleCh, io)
-	st.inSubmit = false
+	st.inSubmit = outer
+}
+
+// hold counts one more in flight, and letGo one less. All of them together have one reference
+// to the channel.
+func (st *channelState) hold(ch *iochannel.Channel) {
+	if st.inFlight++; st.inFlight == 1 {
+		ch.Ref()
+	}
+}
+
+func (st *channelState) letGo(ch *iochannel.Channel) {
+	if st.inFlight--; st.inFlight == 0 {
+		ch.Put()
+	}
 }
 
 // What a channel has to do beside submitting and completing, which it looks for once in each.
 const (
 	specialHistograms uint8 = 1 << iota
+	specialAborter          // st.aborter runs
+	specialFrozen           // a reset holds operations back
+	specialDrain            // st.drain waits until nothing is in flight
 )
 
-func (io *IO) submitSpecially() {
-	if io.st.special&specialHistograms != 0 {
-		io.start = io.now()
+// submitSpecially reports whether io has to wait.
+func (io *IO) submitSpecially() (queued bool) {
+	st := io.st
+	if st.special&specialHistograms != 0 {
+		io.startedAt = io.now()
 	}
+	if st.special&specialFrozen == 0 || io.Type == IOAbort {
+		return false
+	}
+	io.state = ioQueued
+	st.queued = append(st.queued, io)
+	return true
 }
 
 func (io *IO) deliverSpecially() {
-	if h := io.st.stats.hist; h != nil && io.start != 0 {
-		h[io.Type].tally(io.now() - io.start)
+	if h := io.st.stats.hist; h != nil && io.startedAt != 0 {
+		h[io.Type].tally(io.now() - io.startedAt)
 	}
+	io.doomed = false
 }
 
 // now returns the time, never 0.
@@ -129,6 +172,10 @@ func (io *IO) now() uint64 { return max(1, io.ch.Thread().Framework().Ticks()) }
 func (io *IO) Complete(errno syscall.Errno) {
 	io.ch.Thread().AssertCurrent()
 	if io.state != ioSubmitted {
+		if io.state == ioAborting {
+			io.completeAborter()
+			return
+		}
 		panic(fmt.Sprintf("fsdev: %v with unique %d is completed in state %d", io.Type, io.Unique, io.state))
 	}
 	io.state = ioCompleted
@@ -165,8 +212,9 @@ func (io *IO) deliver() {
 	io.state = ioFree
 	io.release()
 	st.ios.Put(io)
-	if st.inFlight--; st.inFlight == 0 {
-		ch.Put()
+	st.letGo(ch)
+	if st.special != 0 {
+		st.goOnDraining()
 	}
 }
 

@@ -48,10 +48,14 @@ func Open(t *reactor.Thread, name string, event EventFunc, ctx any) (*Desc, erro
 	return d, nil
 }
 
-// Close closes the descriptor. On the thread that opened it, after its channels have been
-// put. Events that are under way are not delivered any more.
+// Close closes the descriptor. Nothing can be submitted through it any more, and events that
+// are under way are not delivered. On the thread that opened it.
 //
-// SPDK: spdk_fsdev_close
+// What is in flight is completed as ever, on its channel's thread, but the module is asked to
+// abort it, as [Fsdev.Unregister] does; so the channels may be put before or after. The client's objects and handles are
+// the module's until it is told otherwise: use [Desc.Umount] before.
+//
+// SPDK: spdk_fsdev_close, which leaves alone what is in flight
 func (d *Desc) Close() {
 	d.t.AssertCurrent()
 	if d.closed {
@@ -62,7 +66,7 @@ func (d *Desc) Close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d.f.descs = slices.DeleteFunc(d.f.descs, func(e *Desc) bool { return e == d })
-	d.f.removeIfClosed(d.t)
+	d.f.abortPass(d.t, d)
 }
 
 // Fsdev returns the device. SPDK: spdk_fsdev_desc_get_fsdev

@@ -57,11 +57,14 @@ type Fsdev struct {
 	ioDev  *iochannel.Device
 
 	// guarded by m.mu
-	status fsdevStatus
-	descs  []*Desc
-	unreg  fsdevUnregister
-	finish *finish // goes on when the device is gone
-	gone   goneStats
+	status    fsdevStatus
+	descs     []*Desc
+	unreg     fsdevUnregister
+	telling   int     // removal events under way
+	busy      int     // resets and passes of aborts under way, for which a removal waits
+	resetting bool    // new channels are frozen
+	finish    *finish // goes on when the device is gone
+	gone      goneStats
 }
 
 // channelState is the context of a thread's channel of an Fsdev.
@@ -70,11 +73,14 @@ type channelState struct {
 	moduleCh  *iochannel.Channel
 	cacheCh   *iochannel.Channel
 	ios       *mempool.Cache[IO]
-	submitted []*IO // by the module
-	inFlight  int   // submitted, or in their completion
+	submitted []*IO // to the module, and what has been completed but not delivered
+	queued    []*IO // waiting for a reset to end
+	inFlight  int   // those, what is in its completion, and the aborter
 	inSubmit  bool
 	special   uint8 // special*
 	stats     channelStats
+	aborter   *aborter
+	drain     *iochannel.Iter // of a reset
 }
 
 // Register makes dev known under name, which must be unique (EEXIST) and not empty
@@ -116,7 +122,12 @@ func (f *Fsdev) createChannel(ch *iochannel.Channel, st *channelState) syscall.E
 		return syscall.ENOMEM
 	}
 	st.ios = iochannel.Ctx[cacheChannel](st.cacheCh).ios
-	st.setHistograms(f.HistogramsEnabled())
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	st.setHistograms(f.gone.on)
+	if f.resetting {
+		st.special |= specialFrozen
+	}
 	return 0
 }
 

@@ -119,8 +119,10 @@ type IO struct {
 	emit   ReaddirEntryFunc
 	errno  syscall.Errno
 	state  ioState
-	index  int    // in st.submitted
-	start  uint64 // ticks, 0 if it is not timed; only while histograms are on
+	doomed bool // st.aborter is about to abort it
+	index  int  // in st.submitted
+
+	startedAt uint64 // ticks, 0 if it is not timed; only while histograms are on
 }
 
 // Thread returns the thread that submitted the IO and on which it must be completed.

@@ -486,28 +486,3 @@ func (d *Desc) CopyFileRange(ch *iochannel.Channel, unique uint64, in FileObject
 	io.submit()
 	return 0
 }
-
-// Abort asks the module to end the operation that was submitted through d on the same channel
-// with uniqueToAbort. The completion gets 0 if it will end early, with EINTR; ENOENT or EALREADY
-// if it cannot be found or stopped. ENOENT is also returned at once when no such operation
-// is in flight.
-//
-// SPDK: spdk_fsdev_abort, which does not tell the clients of a channel apart
-func (d *Desc) Abort(ch *iochannel.Channel, uniqueToAbort uint64, cb StatusCplFunc, ctx any) syscall.Errno {
-	if uniqueToAbort == 0 {
-		return syscall.ENOENT
-	}
-	st := iochannel.Ctx[channelState](ch)
-	for _, target := range st.submitted {
-		if target.Unique == uniqueToAbort && target.desc == d && target.state == ioSubmitted {
-			io := d.newIO(ch, IOAbort, 0, cb, ctx)
-			if io == nil {
-				return syscall.ENOBUFS
-			}
-			io.Target = target
-			io.submit()
-			return 0
-		}
-	}
-	return syscall.ENOENT
-}

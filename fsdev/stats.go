@@ -276,8 +276,8 @@ func (st *channelState) setHistograms(on bool) {
 		st.stats.hist = &Histograms{}
 		st.special |= specialHistograms
 		// What is in flight was not timed, whatever its IO may have kept of an earlier use.
-		for _, io := range st.submitted {
-			io.start = 0
+		for _, io := range slices.Concat(st.submitted, st.queued) {
+			io.startedAt = 0
 		}
 	}
 }

@@ -19,10 +19,15 @@ type fsdevUnregister struct {
 // device is destructed and cb (which may be nil) called with ctx on t. It returns false,
 // and cb is never called, when the device is being unregistered already. On t only.
 //
+// When all descriptors have been told, the module is asked to abort what is in flight then,
+// whether it waits for a lock or for a disk, so that nobody has to wait for that before he
+// lets go; but for what gives something back (UMOUNT, FORGET, RELEASE, RELEASEDIR).
+// Operations can still be submitted until the descriptor is closed.
+//
 // A descriptor whose thread has exited counts as closed. If t has exited when the last
 // descriptor is closed, the device is destructed on that one's thread, without cb.
 //
-// SPDK: spdk_fsdev_unregister
+// SPDK: spdk_fsdev_unregister, which aborts nothing
 func (f *Fsdev) Unregister(t *reactor.Thread, cb func(t *reactor.Thread, ctx any, err error), ctx any) bool {
 	t.AssertCurrent()
 	f.m.mu.Lock()
@@ -63,6 +68,7 @@ func (f *Fsdev) unregister(t *reactor.Thread, cb func(t *reactor.Thread, ctx any
 	f.status = fsdevUnregistering
 	f.unreg = fsdevUnregister{t, cb, ctx}
 	f.descs = slices.DeleteFunc(f.descs, func(d *Desc) bool { return !d.t.SendMsgRetry(t, removeNotify, d) })
+	f.telling = len(f.descs)
 	f.removeIfClosed(t)
 }
 
@@ -72,12 +78,19 @@ func removeNotify(t *reactor.Thread, ctx any) {
 	if !d.closed {
 		d.event(t, EventRemove, d.f, d.eventCtx)
 	}
+	f := d.f
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	if f.telling--; f.telling == 0 && len(f.descs) > 0 {
+		f.abortPass(t, nil)
+	}
 }
 
-// removeIfClosed goes on with Unregister once all descriptors are closed. It needs m.mu; t
+// removeIfClosed goes on with Unregister once all descriptors are closed and nobody goes through
+// the channels. It needs m.mu; t
 // is the caller's thread.
 func (f *Fsdev) removeIfClosed(t *reactor.Thread) {
-	if f.status != fsdevUnregistering || len(f.descs) > 0 {
+	if f.status != fsdevUnregistering || len(f.descs) > 0 || f.busy > 0 {
 		return
 	}
 	f.status = fsdevRemoving
