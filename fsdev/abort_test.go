@@ -455,7 +455,8 @@ func TestTheLayerAbortsWithoutAFreeIO(t *testing.T) {
 		n++
 		u.lock(0, n, &log)
 	}
-	if errno := u.desc.Umount(u.chs[0], 0, func(any, *iochannel.Channel, syscall.Errno) {}, nil); errno != syscall.ENOBUFS {
+	ignore := func(any, *iochannel.Channel, syscall.Errno) {}
+	if errno := u.desc.Umount(u.chs[0], 0, ignore, nil); errno != syscall.ENOBUFS {
 		t.Fatalf("there is an IO left: %v", errno)
 	}
 	if err := u.f.Reset(u.t, nil, nil); err != nil {

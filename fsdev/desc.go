@@ -52,8 +52,9 @@ func Open(t *reactor.Thread, name string, event EventFunc, ctx any) (*Desc, erro
 // are under way are not delivered. On the thread that opened it.
 //
 // What is in flight is completed as ever, on its channel's thread, but the module is asked to
-// abort it, as [Fsdev.Unregister] does; so the channels may be put before or after. The client's objects and handles are
-// the module's until it is told otherwise: use [Desc.Umount] before.
+// abort it, as [Fsdev.Unregister] does; so the channels may be put before or after. The
+// client's objects and handles are the module's until it is told otherwise: use [Desc.Umount]
+// before.
 //
 // SPDK: spdk_fsdev_close, which leaves alone what is in flight
 func (d *Desc) Close() {

@@ -30,9 +30,9 @@ type reset struct {
 }
 
 // Reset ends what is in flight and lets the module start anew: all channels stop handing
-// operations to the module and ask it to abort those it has, as [Fsdev.Unregister] does; when the last of these has been
-// completed, in whatever way, the device's [Resetter] runs, if it is one; then the channels go
-// on, and cb (which may be nil) is called with ctx on t.
+// operations to the module and ask it to abort those it has, as [Fsdev.Unregister] does; when
+// the last of these has been completed, in whatever way, the device's [Resetter] runs, if it is
+// one; then the channels go on, and cb (which may be nil) is called with ctx on t.
 //
 // Operations that are submitted meanwhile are not refused but wait in their channel, in order,
 // each with its IO; they can be aborted. Objects, handles and locks stay what they are, unless

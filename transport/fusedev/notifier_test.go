@@ -230,7 +230,9 @@ func TestNotifierIsBounded(t *testing.T) {
 			}
 			defer unix.Close(fds[0])
 			defer unix.Close(fds[1])
-			for unix.Send(fds[1], make([]byte, 100), unix.MSG_DONTWAIT) == nil { // until it is full
+			for _, size := range []int{100, 1} { // until it is full, for the smallest too
+				for unix.Send(fds[1], make([]byte, size), unix.MSG_DONTWAIT) == nil {
+				}
 			}
 			n := newNotifier(src, fds[1], nil)
 			src.fn(nil, [][]byte{make([]byte, 16)}, src.ctx) // the writer waits with it in its hand
@@ -247,10 +249,15 @@ func TestNotifierIsBounded(t *testing.T) {
 			q := fuseabi.OutHeader{Error: fuseabi.FUSE_NOTIFY_RETRIEVE}
 			src.fn(nil, [][]byte{append(fuseabi.Bytes(&q), make([]byte, 1<<20)...)}, src.ctx)
 			<-src.told
-			if diff := cmp.Diff([]syscall.Errno{unix.ENOBUFS}, src.refused); diff != "" {
+			src.mu.Lock()
+			refused := slices.Clone(src.refused)
+			src.mu.Unlock()
+			if diff := cmp.Diff([]syscall.Errno{unix.ENOBUFS}, refused); diff != "" {
 				t.Errorf("refused (-want +got):\n%s", diff)
 			}
+			read := make(chan struct{})
 			go func() { // let the writer go on
+				defer close(read)
 				buf := make([]byte, 1<<20)
 				for {
 					if n, err := unix.Read(fds[0], buf); n <= 0 || err != nil {
@@ -259,6 +266,8 @@ func TestNotifierIsBounded(t *testing.T) {
 				}
 			}()
 			n.end()
+			_ = unix.Shutdown(fds[1], unix.SHUT_RDWR)
+			<-read // or it would read from whoever gets the number of the descriptor next
 			if src.fn != nil {
 				t.Error("the source has not been told the end")
 			}
