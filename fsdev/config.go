@@ -44,7 +44,7 @@ func ConfigJSON(f *reactor.Framework) []ConfigCall {
 	fsdevs = slices.DeleteFunc(fsdevs, func(d *Fsdev) bool { return d.status != fsdevReady })
 	m.mu.Unlock()
 	o := GetOpts(f)
-	calls := []ConfigCall{{"fsdev_set_opts", setOptsParams{o.IOPoolSize, o.IOCacheSize}}}
+	calls := []ConfigCall{{"fsdev_set_opts", setOptsParams(o)}}
 	// Without the lock, since they may call back.
 	for _, mod := range inited {
 		if c, ok := mod.(ModuleConfig); ok {

@@ -29,9 +29,7 @@ func (t who) forEach(i, d int32) action        { return t.do(opForEach, i, d) }
 func (t who) goOn(i int32) action              { return t.do(opContinue, i) }
 func (t who) walk(k int32) action              { return t.do(opWalk, k) }
 func (t who) exit() action                     { return t.do(opExit) }
-func (t who) poller(p int32) action            { return t.do(opPoller, p) }
 func (t who) timed(p int32, d int64) action    { return action{op: opPoller, t: int32(t), a: p, nanos: d} }
-func (t who) send(to, how, n int32) action     { return t.do(opSend, to, how, n) }
 func (t who) poll() action                     { return t.do(opPoll) }
 func (a action) inside(p place, at int) action { a.in, a.at = p, int32(at); return a }
 

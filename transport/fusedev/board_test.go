@@ -41,7 +41,6 @@ type board struct {
 	files map[fsdev.FileObject]*boardFile
 	hold  bool        // READ does not end
 	held  []*fsdev.IO // because of hold
-	stop  chan struct{}
 }
 
 func (b *board) IOChannel(t *reactor.Thread) *iochannel.Channel { return b.dev.Get(t) }
@@ -210,12 +209,11 @@ func (b *board) serveMore(io *fsdev.IO, f *boardFile) syscall.Errno {
 // mounted is a board that the kernel has mounted.
 type mounted struct {
 	*board
-	s    *Session
-	d    *fusedispatcher.Dispatcher
-	dir  string
-	ctl  *reactor.Thread
-	fw   *reactor.Framework
-	done bool
+	s   *Session
+	d   *fusedispatcher.Dispatcher
+	dir string
+	ctl *reactor.Thread
+	fw  *reactor.Framework
 }
 
 // onThread runs fn on a thread and waits until it calls done.
