@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/spdk-go/spdk-go/fsdev"
 )
 
@@ -75,6 +77,14 @@ func hotOps(r *rig) map[string]func() syscall.Errno {
 			_, errno := r.read(hole, nil, i%(1<<40), 4096, page)
 			return errno
 		},
+		"seek-hole": func() syscall.Errno {
+			_, errno := r.seek(f, 0, unix.SEEK_HOLE)
+			return errno
+		},
+		"seek-data": func() syscall.Errno {
+			_, errno := r.seek(hole, 0, unix.SEEK_DATA)
+			return errno - syscall.ENXIO
+		},
 		"getxattr": func() syscall.Errno {
 			_, errno := r.getxattr(f, xname, page, 4096)
 			return errno
@@ -110,7 +120,7 @@ func TestHotOperationsDoNotAllocate(t *testing.T) {
 
 func BenchmarkHot(b *testing.B) {
 	for _, name := range []string{"lookup", "getattr", "setattr", "read4k", "write4k", "read1M", "write1M", "read-hole",
-		"getxattr", "readdir100", "readdirplus100", "copy4k"} {
+		"seek-hole", "seek-data", "getxattr", "readdir100", "readdirplus100", "copy4k"} {
 		b.Run(name, func(b *testing.B) {
 			op := hotOps(newRig(b, Opts{}))[name]
 			switch name {

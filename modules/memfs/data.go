@@ -108,6 +108,7 @@ func (m *fileMap) store(l *lane, f *leaf, i, last int, start, end uint64, reserv
 		}
 		f.refs[i+k] = refTo(page + uint32(k))
 	}
+	f.data += int32(n)
 	if !zero {
 		mem := l.fs.arena.pages(page, n)
 		clear(mem[:start])

@@ -209,15 +209,18 @@ func (r *rig) recount(n *inode, o *oracle) {
 		if f == nil {
 			continue
 		}
-		used := 0
+		var used, data int32
 		for j := range leafPages {
+			if f.at(j).stored() {
+				data++
+			}
 			if f.at(j) != refHole {
 				used++
 				o.charged[i<<leafShift+uint64(j)] = true
 			}
 		}
-		if used != f.used {
-			r.Fatalf("leaf %d says it has %d pages, but has %d", i, f.used, used)
+		if used != f.used || data != f.data {
+			r.Fatalf("leaf %d says it has %d pages, %d with data, but has %d and %d", i, f.used, f.data, used, data)
 		}
 	}
 }

@@ -77,6 +77,7 @@
 //   - Names have 255 bytes at most, link targets 4095, files 2^63-1 bytes, extended attributes 255 bytes of
 //     name, 64 KiB of value and 64 KiB of names per file. Their name spaces are user, trusted and
 //     security; system, that is ACLs, is EOPNOTSUPP.
+//   - LSEEK counts what FALLOCATE has allocated and nobody has written as a hole.
 //   - COPY_FILE_RANGE copies 8 MiB at a time. FALLOCATE knows KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE.
 //   - Access times follow relatime without its daily update.
 //   - A request is not cut into pieces: its time on the reactor is that of the memory it copies, clears or

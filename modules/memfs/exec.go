@@ -115,6 +115,8 @@ func (c *channel) execHandle(io *fsdev.IO, n *inode) syscall.Errno {
 			return syscall.EBADF
 		}
 		errno = c.fallocate(n, io.Mode, io.Offset, io.Length)
+	case fsdev.IOLseek:
+		io.OutSize, errno = c.seek(n, io.Offset, io.Flags)
 	case fsdev.IOFlock:
 		var r *flockRequest
 		if r, errno = c.flock(io.Desc(), n, io.Handle, io.Owner, io.Flags, io); errno == errWait {

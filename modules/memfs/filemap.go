@@ -29,7 +29,8 @@ func (r pageRef) stored() bool { return r != refHole && r != refPromised }
 // leaf maps leafPages pages of a file. refs is as long as it had to be; what is beyond its end
 // is a hole.
 type leaf struct {
-	used int // refs that are not holes
+	used int32 // refs that are not holes
+	data int32 // refs that are stored
 	refs []pageRef
 }
 
@@ -201,13 +202,14 @@ func (m *fileMap) release(a *arena, first, end uint64, promise bool) (freed uint
 					n++
 				}
 				a.freeRun(r.page(), n)
+				f.data -= int32(n)
 			}
 			fill := refHole
 			if promise {
 				fill = refPromised
 			} else {
 				freed += uint64(n)
-				f.used -= n
+				f.used -= int32(n)
 			}
 			for k := j; k < j+n; k++ {
 				f.refs[k] = fill

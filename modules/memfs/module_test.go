@@ -293,6 +293,11 @@ func TestEveryOperation(t *testing.T) {
 		t.Errorf("copied %d", r.n)
 	}
 	r = result{}
+	s.must(&r, d.Lseek(ch, 1, f.obj, f.h, 1, unix.SEEK_HOLE, onSize, &r))
+	if r.n != 8192 { // the third page has not been written
+		t.Errorf("a hole at %d", r.n)
+	}
+	r = result{}
 	s.must(&r, d.Fsync(ch, 1, f.obj, 0, true, onStatus, &r))
 	r = result{}
 	s.must(&r, d.Flush(ch, 1, f.obj, f.h, 7, onStatus, &r))
