@@ -17,6 +17,7 @@ import (
 func hotOps(r *rig) map[string]func() syscall.Errno {
 	r.fs.now = time.Now
 	var attr fsdev.Attr
+	var st fsdev.Statx
 	d := r.mkdir(r.root, "d")
 	f := r.node(r.mkfile(d, "file"))
 	for i := range 100 {
@@ -46,6 +47,10 @@ func hotOps(r *rig) map[string]func() syscall.Errno {
 		"getattr": func() syscall.Errno {
 			n, _ := r.get(f.obj)
 			return r.getattr(n, &attr)
+		},
+		"statx": func() syscall.Errno {
+			n, _ := r.get(f.obj)
+			return r.statx(n, 0, unix.STATX_ALL, &st)
 		},
 		"setattr": func() syscall.Errno {
 			return r.setattr(f, &fsdev.Attr{Mode: 0o600}, fsdev.SetAttrMode, &attr)

@@ -3,8 +3,13 @@ package memfs
 import (
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/spdk-go/spdk-go/fsdev"
 )
+
+// alwaysReady is what files and directories are ready for, as in poll(2): they never become it.
+const alwaysReady = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDNORM | unix.EPOLLWRNORM
 
 // exec carries out an operation once and returns its errno, errBusy to have it tried again (nothing
 // has happened yet), or errWait when it completes by itself.
@@ -39,6 +44,8 @@ func (c *channel) exec(io *fsdev.IO) syscall.Errno {
 		io.OutHandle, errno = c.opendir(io.Desc(), n, io.Flags)
 	case fsdev.IOStatfs:
 		c.fs.statfs(&io.OutStatfs)
+	case fsdev.IOSyncfs:
+		// memory is as safe as it gets
 	case fsdev.IOSetxattr:
 		errno = c.setxattr(n, io.Name, io.Value, io.Flags)
 	case fsdev.IOGetxattr:
@@ -104,6 +111,8 @@ func (c *channel) execHandle(io *fsdev.IO, n *inode) syscall.Errno {
 		})
 	case fsdev.IOGetattr:
 		errno = c.getattr(n, &io.OutAttr)
+	case fsdev.IOStatx:
+		errno = c.statx(n, io.Flags, io.Mode, &io.OutStatx)
 	case fsdev.IOSetattr:
 		errno = c.setattr(n, &io.Attr, io.Flags, &io.OutAttr)
 	case fsdev.IORelease, fsdev.IOReleasedir:
@@ -122,8 +131,12 @@ func (c *channel) execHandle(io *fsdev.IO, n *inode) syscall.Errno {
 		if r, errno = c.flock(io.Desc(), n, io.Handle, io.Owner, io.Flags, io); errno == errWait {
 			io.Ctx = r
 		}
+	case fsdev.IOPoll:
+		io.OutResult = int32(io.Flags & alwaysReady)
+	case fsdev.IOIoctl:
+		errno = syscall.ENOTTY
 	case fsdev.IOFsync, fsdev.IOFsyncdir, fsdev.IOFlush:
-		// memory is as safe as it gets
+		// as IOSyncfs
 	default:
 		errno = syscall.ENOSYS
 	}

@@ -34,6 +34,8 @@ type inode struct {
 	ino uint64
 	obj fsdev.FileObject
 
+	born int64 // nanoseconds since the epoch, fixed
+
 	refs    atomic.Int64
 	lookups atomic.Uint64 // epoch of the mounts << lookupBits | how many lookups the clients hold
 
@@ -97,9 +99,10 @@ func (l *lane) newInode(typ, perm, uid, gid uint32) (*inode, syscall.Errno) {
 		n = new(inode)
 	}
 	n.lk.lock()
-	now := fs.clock()
+	born := fs.now()
+	now := stampOf(born)
 	n.typ, n.perm, n.uid, n.gid = typ, perm&0o7777, uid, gid
-	n.ino = fs.lastIno.Add(1)
+	n.ino, n.born = fs.lastIno.Add(1), born.UnixNano()
 	n.atime, n.mtime, n.ctime = now, now, now
 	n.nlink = 1
 	n.refs.Store(1)

@@ -190,6 +190,24 @@ func onStatfs(ctx any, _ *iochannel.Channel, errno syscall.Errno, st *fsdev.Stat
 	r.done(errno)
 }
 
+func onStatx(ctx any, _ *iochannel.Channel, errno syscall.Errno, st *fsdev.Statx) {
+	r := ctx.(*result)
+	r.n, r.attr = st.Btime, st.Attr
+	r.done(errno)
+}
+
+func onPoll(ctx any, _ *iochannel.Channel, errno syscall.Errno, events uint32) {
+	r := ctx.(*result)
+	r.n = uint64(events)
+	r.done(errno)
+}
+
+func onIoctl(ctx any, _ *iochannel.Channel, errno syscall.Errno, _ int32, n uint64) {
+	r := ctx.(*result)
+	r.n = n
+	r.done(errno)
+}
+
 func onDirent(ctx any, _ *iochannel.Channel, name []byte, _ fsdev.FileObject, _ *fsdev.Attr, _ uint64) bool {
 	r := ctx.(*result)
 	r.names = append(r.names, string(name))
@@ -297,6 +315,20 @@ func TestEveryOperation(t *testing.T) {
 	if r.n != 8192 { // the third page has not been written
 		t.Errorf("a hole at %d", r.n)
 	}
+	r = result{}
+	s.must(&r, d.Statx(ch, 1, f.obj, 0, 0, unix.STATX_BTIME, onStatx, &r))
+	if r.n == 0 || r.attr.Size != 10000 {
+		t.Errorf("born at %d, %+v", r.n, r.attr)
+	}
+	r = result{}
+	s.must(&r, d.Poll(ch, 1, f.obj, f.h, unix.POLLIN|unix.POLLOUT|unix.POLLPRI, 0, true, onPoll, &r))
+	if r.n != unix.POLLIN|unix.POLLOUT {
+		t.Errorf("ready for %#x", r.n)
+	}
+	r = result{}
+	s.want("ioctl", &r, d.Ioctl(ch, 1, f.obj, f.h, unix.FS_IOC_GETFLAGS, 0, nil, in, 8, onIoctl, &r), syscall.ENOTTY)
+	r = result{}
+	s.must(&r, d.Syncfs(ch, 1, s.root, onStatus, &r))
 	r = result{}
 	s.must(&r, d.Fsync(ch, 1, f.obj, 0, true, onStatus, &r))
 	r = result{}
