@@ -66,7 +66,7 @@ func (r *rig) want(what string, errno, want syscall.Errno) {
 
 func (r *rig) mkfile(dir fsdev.FileObject, name string) fsdev.FileObject {
 	r.Helper()
-	obj, errno := r.mknod(dir, []byte(name), syscall.S_IFREG|0o644, 0, 1, 2, &r.attr)
+	obj, errno := r.mknod(dir, []byte(name), &creation{perm: syscall.S_IFREG | 0o644, uid: 1, gid: 2}, &r.attr)
 	r.must(errno)
 	return obj
 }

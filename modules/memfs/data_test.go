@@ -229,7 +229,7 @@ func TestReadWriteErrnos(t *testing.T) {
 	r := newRig(t, Opts{})
 	f := r.node(r.mkfile(r.root, "f"))
 	d := r.node(r.root)
-	link, errno := r.symlink(r.root, []byte("l"), []byte("t"), 0, 0, &r.attr)
+	link, errno := r.symlink(r.root, []byte("l"), &creation{target: []byte("t")}, &r.attr)
 	r.must(errno)
 	b := [][]byte{{1, 2, 3, 4}}
 	tests := []struct {
@@ -277,7 +277,7 @@ func TestFallocateErrnos(t *testing.T) {
 	)
 	r := newRig(t, Opts{Size: 1 << 20})
 	f := r.node(r.mkfile(r.root, "f"))
-	fifo, errno := r.mknod(r.root, []byte("p"), syscall.S_IFIFO, 0, 0, 0, &r.attr)
+	fifo, errno := r.mknod(r.root, []byte("p"), &creation{perm: syscall.S_IFIFO}, &r.attr)
 	r.must(errno)
 	tests := []struct {
 		what     string

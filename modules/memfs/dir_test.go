@@ -173,7 +173,7 @@ func TestDirectoryModel(t *testing.T) {
 		has := want[k][name]
 		switch rnd.Intn(5) {
 		case 0, 1:
-			obj, errno := r.mknod(dirs[k], []byte(name), 0o600, 0, 0, 0, &r.attr)
+			obj, errno := r.mknod(dirs[k], []byte(name), &creation{perm: 0o600}, &r.attr)
 			if has != 0 {
 				r.want("mknod", errno, syscall.EEXIST)
 				break

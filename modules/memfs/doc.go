@@ -65,7 +65,9 @@
 // flags other than zero and without O_APPEND for those.
 //
 // Permissions are the client's business, as are the mode bits that chmod and write drop. The server drops
-// set-id bits and file capabilities when the owner changes.
+// set-id bits and file capabilities when the owner changes. What is made in a set-group-ID directory gets its
+// group, and programs keep their set-group-ID bit if the creator (UID, GID, and Group of [fsdev.Creator]) is
+// root or in that group. A umask that the client leaves to the server is applied. There are no ACLs.
 //
 // # Limits
 //

@@ -17,6 +17,7 @@ func (c *channel) exec(io *fsdev.IO) syscall.Errno {
 	switch io.Type {
 	case fsdev.IOMount:
 		io.Mount.NoOpen, io.Mount.KillPriv, io.Mount.NoSync = true, true, true
+		io.Mount.SecurityCtx, io.Mount.SuppGroup = true, true
 		io.OutObject = c.mount(io.Desc(), io.Mount.WritebackCache)
 		return 0
 	case fsdev.IOUmount:
@@ -66,14 +67,18 @@ func (c *channel) execName(io *fsdev.IO) (errno syscall.Errno) {
 	case fsdev.IOLookup:
 		io.OutObject, errno = c.lookup(io.Object, io.Name, &io.OutAttr)
 	case fsdev.IOSymlink:
-		io.OutObject, errno = c.symlink(io.Object, io.Name, io.Name2, io.UID, io.GID, &io.OutAttr)
+		cr := creationOf(io, syscall.S_IFLNK)
+		cr.target = io.Name2
+		io.OutObject, errno = c.symlink(io.Object, io.Name, &cr, &io.OutAttr)
 	case fsdev.IOMknod:
-		io.OutObject, errno = c.mknod(io.Object, io.Name, io.Mode, io.Rdev, io.UID, io.GID, &io.OutAttr)
+		cr := creationOf(io, 0)
+		cr.rdev = io.Rdev
+		io.OutObject, errno = c.mknod(io.Object, io.Name, &cr, &io.OutAttr)
 	case fsdev.IOMkdir:
-		cr := creation{typ: syscall.S_IFDIR, perm: io.Mode, uid: io.UID, gid: io.GID}
+		cr := creationOf(io, syscall.S_IFDIR)
 		io.OutObject, errno = c.create(io.Object, io.Name, &cr, &io.OutAttr)
 	case fsdev.IOCreate:
-		cr := creation{typ: syscall.S_IFREG, perm: io.Mode &^ io.Umask, uid: io.UID, gid: io.GID}
+		cr := creationOf(io, syscall.S_IFREG)
 		io.OutObject, io.OutHandle, errno = c.createOpen(io.Desc(), io.Object, io.Name, &cr, io.Flags, &io.OutAttr)
 	case fsdev.IOLink:
 		io.OutObject, errno = c.link(io.Object, io.Object2, io.Name, &io.OutAttr)

@@ -280,6 +280,9 @@ func (l *lane) createOpen(desc *fsdev.Desc, parent fsdev.FileObject, name []byte
 	if errno := checkName(name, syscall.EISDIR); errno != 0 {
 		return 0, 0, errno
 	}
+	if errno := c.prepare(); errno != 0 {
+		return 0, 0, errno
+	}
 	if errno := d.lk.lock(); errno != 0 {
 		return 0, 0, errno
 	}

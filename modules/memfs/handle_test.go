@@ -11,9 +11,9 @@ func TestOpenErrnos(t *testing.T) {
 	r := newRig(t, Opts{Handles: 2})
 	f := r.node(r.mkfile(r.root, "f"))
 	d := r.node(r.mkdir(r.root, "d"))
-	link, errno := r.symlink(r.root, []byte("l"), []byte("t"), 0, 0, &r.attr)
+	link, errno := r.symlink(r.root, []byte("l"), &creation{target: []byte("t")}, &r.attr)
 	r.must(errno)
-	fifo, errno := r.mknod(r.root, []byte("p"), syscall.S_IFIFO, 0, 0, 0, &r.attr)
+	fifo, errno := r.mknod(r.root, []byte("p"), &creation{perm: syscall.S_IFIFO}, &r.attr)
 	r.must(errno)
 	for _, tt := range []struct {
 		what string
@@ -109,7 +109,7 @@ func TestCreate(t *testing.T) {
 	r.mkdir(r.root, "d")
 	_, errno = create("d", syscall.O_RDWR)
 	r.want("a directory", errno, syscall.EISDIR)
-	_, errno = r.symlink(r.root, []byte("l"), []byte("f"), 0, 0, &r.attr)
+	_, errno = r.symlink(r.root, []byte("l"), &creation{target: []byte("f")}, &r.attr)
 	r.must(errno)
 	_, errno = create("l", syscall.O_RDWR)
 	r.want("a link", errno, syscall.ELOOP)

@@ -65,7 +65,8 @@ func newStack(tb testing.TB, threads int, o Opts) *stack {
 	}
 	var r result
 	s.must(&r, s.desc.Mount(s.ch[0], 0, &fsdev.MountOpts{MaxWrite: 12345, WritebackCache: false}, onMount, &r))
-	want := fsdev.MountOpts{MaxWrite: 12345, NoOpen: true, KillPriv: true, NoSync: true}
+	want := fsdev.MountOpts{MaxWrite: 12345, NoOpen: true, KillPriv: true, NoSync: true, SecurityCtx: true,
+		SuppGroup: true}
 	if diff := cmp.Diff(want, r.mount); diff != "" {
 		tb.Errorf("mount options (-want +got):\n%s", diff)
 	}

@@ -66,20 +66,10 @@ func (l *lane) lookupDots(d *inode, up bool, out *fsdev.Attr) (fsdev.FileObject,
 	return n.obj, 0
 }
 
-// creation is what makes an inode new: everything but its place.
-type creation struct {
-	typ    uint32 // S_IFMT bits
-	perm   uint32
-	uid    uint32
-	gid    uint32
-	rdev   uint32
-	target []byte // of a symbolic link; copied
-}
-
 // create makes a file of any type: MKNOD, MKDIR, SYMLINK. It returns its object with one lookup
 // on it.
 // Errors: errBusy, ESTALE, ENOTDIR, ENOENT (the directory was removed), EEXIST, EINVAL,
-// ENAMETOOLONG, ENOSPC, EMLINK.
+// ENAMETOOLONG, ENOSPC, EMLINK, those of creation.prepare.
 func (l *lane) create(parent fsdev.FileObject, name []byte, c *creation,
 	out *fsdev.Attr) (fsdev.FileObject, syscall.Errno) {
 	d, errno := l.getDir(parent)
@@ -87,6 +77,9 @@ func (l *lane) create(parent fsdev.FileObject, name []byte, c *creation,
 		return 0, errno
 	}
 	if errno := checkName(name, syscall.EEXIST); errno != 0 {
+		return 0, errno
+	}
+	if errno := c.prepare(); errno != 0 {
 		return 0, errno
 	}
 	if errno := d.lk.lock(); errno != 0 {
@@ -115,42 +108,25 @@ func (l *lane) makeIn(d *inode, name []byte, c *creation) (*inode, syscall.Errno
 	if c.typ == syscall.S_IFDIR && d.nlink >= maxLinks {
 		return nil, syscall.EMLINK
 	}
-	if !l.fs.reserve(targetPages(c.target)) {
-		return nil, syscall.ENOSPC
-	}
-	perm, gid := c.perm, c.gid
-	if d.perm&syscall.S_ISGID != 0 {
-		gid = d.gid
-		if c.typ == syscall.S_IFDIR {
-			perm |= syscall.S_ISGID
-		}
-	}
-	n, errno := l.newInode(c.typ, perm, c.uid, gid)
+	n, errno := l.newChild(d, c)
 	if errno != 0 {
-		l.fs.unreserve(targetPages(c.target))
 		return nil, errno
 	}
-	switch c.typ {
-	case syscall.S_IFDIR:
+	if n.isDir() {
 		n.nlink = 2
 		n.dir.parent.Store(d)
 		d.nlink++
-	case syscall.S_IFLNK:
-		n.target = append([]byte(nil), c.target...)
-	case syscall.S_IFCHR, syscall.S_IFBLK:
-		n.rdev = c.rdev
 	}
 	d.dir.add(string(name), n)
 	d.changed(n.mtime)
 	return n, 0
 }
 
-// mknod checks the type for MKNOD and makes the file. Errors: those of create, EPERM for
-// directories, EINVAL for symbolic links and what is no type.
-func (l *lane) mknod(parent fsdev.FileObject, name []byte, mode, rdev, uid, gid uint32,
+// mknod checks the type for MKNOD, which is in c.perm, and makes the file. Errors: those of create, EPERM
+// for directories, EINVAL for symbolic links and what is no type.
+func (l *lane) mknod(parent fsdev.FileObject, name []byte, c *creation,
 	out *fsdev.Attr) (fsdev.FileObject, syscall.Errno) {
-	c := creation{typ: mode & syscall.S_IFMT, perm: mode, uid: uid, gid: gid, rdev: rdev}
-	switch c.typ {
+	switch c.typ = c.perm & syscall.S_IFMT; c.typ {
 	case 0:
 		c.typ = syscall.S_IFREG
 	case syscall.S_IFREG, syscall.S_IFIFO, syscall.S_IFSOCK, syscall.S_IFCHR, syscall.S_IFBLK:
@@ -159,18 +135,18 @@ func (l *lane) mknod(parent fsdev.FileObject, name []byte, mode, rdev, uid, gid 
 	default:
 		return 0, syscall.EINVAL
 	}
-	return l.create(parent, name, &c, out)
+	return l.create(parent, name, c, out)
 }
 
 // symlink checks the target for SYMLINK and makes the link. Errors: those of create, ENOENT for
 // an empty target, ENAMETOOLONG, EINVAL for a NUL.
-func (l *lane) symlink(parent fsdev.FileObject, name, target []byte, uid, gid uint32,
+func (l *lane) symlink(parent fsdev.FileObject, name []byte, c *creation,
 	out *fsdev.Attr) (fsdev.FileObject, syscall.Errno) {
-	if errno := checkTarget(target); errno != 0 {
+	if errno := checkTarget(c.target); errno != 0 {
 		return 0, errno
 	}
-	c := creation{typ: syscall.S_IFLNK, perm: 0o777, uid: uid, gid: gid, target: target}
-	return l.create(parent, name, &c, out)
+	c.typ, c.perm, c.umask = syscall.S_IFLNK, 0o777, 0
+	return l.create(parent, name, c, out)
 }
 
 // link is LINK: another name for a file.

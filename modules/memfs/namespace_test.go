@@ -36,7 +36,7 @@ func TestNames(t *testing.T) {
 	for _, tt := range tests {
 		r := newRig(t, Opts{})
 		name := []byte(tt.name)
-		_, errno := r.mknod(r.root, name, 0o644, 0, 0, 0, &r.attr)
+		_, errno := r.mknod(r.root, name, &creation{perm: 0o644}, &r.attr)
 		r.want("mknod", errno, tt.make)
 		_, errno = r.lookup1(r.root, tt.name)
 		r.want("lookup", errno, tt.lookup)
@@ -87,7 +87,7 @@ func TestMknodTypes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		r := newRig(t, Opts{})
-		obj, errno := r.mknod(r.root, []byte("x"), tt.mode, 0x1234, 10, 20, &r.attr)
+		obj, errno := r.mknod(r.root, []byte("x"), &creation{perm: tt.mode, rdev: 0x1234, uid: 10, gid: 20}, &r.attr)
 		r.want("mknod", errno, tt.errno)
 		if errno != 0 {
 			continue
@@ -119,7 +119,7 @@ func TestSymlink(t *testing.T) {
 		{"", syscall.ENOENT, 0}, {"a\x00", syscall.EINVAL, 0}, {strings.Repeat("t", maxTarget+1), syscall.ENAMETOOLONG, 0},
 		{"../x", 0, 0}, {strings.Repeat("t", maxTarget), 0, 1},
 	} {
-		obj, errno := r.symlink(r.root, []byte("link"), []byte(tt.target), 1, 2, &r.attr)
+		obj, errno := r.symlink(r.root, []byte("link"), &creation{target: []byte(tt.target), uid: 1, gid: 2}, &r.attr)
 		r.want("symlink", errno, tt.errno)
 		if errno != 0 {
 			continue
@@ -188,7 +188,7 @@ func TestRemoveErrnos(t *testing.T) {
 	r.want("unlink nothing", r.remove(r.root, []byte("x"), false), syscall.ENOENT)
 	r.must(r.remove(d, []byte("inner"), false))
 	r.must(r.remove(r.root, []byte("d"), true))
-	_, errno := r.mknod(d, []byte("x"), 0, 0, 0, 0, &r.attr)
+	_, errno := r.mknod(d, []byte("x"), &creation{}, &r.attr)
 	r.want("mknod in a removed directory", errno, syscall.ENOENT)
 	c := collector{room: 9}
 	r.want("readdir of a removed directory", r.readdir(r.node(d), 0, false, &c), syscall.ENOENT)
@@ -544,7 +544,7 @@ func TestSetattr(t *testing.T) {
 	}
 	_, errno := r.getxattr(r.node(f), []byte(capabilityXattr), nil, 0)
 	r.want("capabilities after chown", errno, syscall.ENODATA)
-	link, errno := r.symlink(r.root, []byte("l"), []byte("t"), 0, 0, &r.attr)
+	link, errno := r.symlink(r.root, []byte("l"), &creation{target: []byte("t")}, &r.attr)
 	r.must(errno)
 	r.want("size of a directory", r.setattr(r.node(r.root), &fsdev.Attr{}, fsdev.SetAttrSize, &r.attr), syscall.EISDIR)
 	r.want("size of a link", r.setattr(r.node(link), &fsdev.Attr{}, fsdev.SetAttrSize, &r.attr), syscall.EINVAL)
@@ -642,7 +642,7 @@ func TestInodeLimit(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		r.mkfile(r.root, name)
 	}
-	_, errno := r.mknod(r.root, []byte("d"), 0, 0, 0, 0, &r.attr)
+	_, errno := r.mknod(r.root, []byte("d"), &creation{}, &r.attr)
 	r.want("one file too many", errno, syscall.ENOSPC)
 	a, errno := r.lookup1(r.root, "a")
 	r.must(errno)
@@ -650,7 +650,7 @@ func TestInodeLimit(t *testing.T) {
 	r.want("one name too many", errno, syscall.ENOSPC)
 	r.want("whiteout", r.rename(r.root, []byte("a"), r.root, []byte("d"), unix.RENAME_WHITEOUT), syscall.ENOSPC)
 	r.must(r.remove(r.root, []byte("a"), false))
-	_, errno = r.mknod(r.root, []byte("d"), 0, 0, 0, 0, &r.attr)
+	_, errno = r.mknod(r.root, []byte("d"), &creation{}, &r.attr)
 	r.want("while the file is still looked up", errno, syscall.ENOSPC)
 	r.forget(a, 2)
 	r.mkfile(r.root, "d")
