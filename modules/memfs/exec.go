@@ -29,7 +29,7 @@ func (c *channel) exec(io *fsdev.IO) syscall.Errno {
 	case fsdev.IOAbort:
 		return c.abort(io.Target)
 	case fsdev.IOLookup, fsdev.IOSymlink, fsdev.IOMknod, fsdev.IOMkdir, fsdev.IOLink, fsdev.IOCreate,
-		fsdev.IOUnlink, fsdev.IORmdir, fsdev.IORename, fsdev.IOReadlink:
+		fsdev.IOTmpfile, fsdev.IOUnlink, fsdev.IORmdir, fsdev.IORename, fsdev.IOReadlink:
 		return c.execName(io)
 	case fsdev.IOCopyFileRange:
 		return c.execCopy(io)
@@ -80,6 +80,9 @@ func (c *channel) execName(io *fsdev.IO) (errno syscall.Errno) {
 	case fsdev.IOCreate:
 		cr := creationOf(io, syscall.S_IFREG)
 		io.OutObject, io.OutHandle, errno = c.createOpen(io.Desc(), io.Object, io.Name, &cr, io.Flags, &io.OutAttr)
+	case fsdev.IOTmpfile:
+		cr := creationOf(io, syscall.S_IFREG)
+		io.OutObject, io.OutHandle, errno = c.tmpfile(io.Desc(), io.Object, &cr, io.Flags, &io.OutAttr)
 	case fsdev.IOLink:
 		io.OutObject, errno = c.link(io.Object, io.Object2, io.Name, &io.OutAttr)
 	case fsdev.IOUnlink:

@@ -60,6 +60,8 @@ type inode struct {
 
 	flocks atomic.Pointer[flockTable] // nil: none yet. Has a lock of its own.
 
+	linkable bool // a file without a name may get one; guarded by lk
+
 	// Links of the list of files without a name, guarded by that list's lock.
 	orphaned   bool
 	orphanPrev *inode

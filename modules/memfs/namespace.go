@@ -150,7 +150,8 @@ func (l *lane) symlink(parent fsdev.FileObject, name []byte, c *creation,
 }
 
 // link is LINK: another name for a file.
-// Errors: those of create, EPERM for directories, ENOENT for a file that has lost its last name.
+// Errors: those of create, EPERM for directories, ENOENT for a file that has no name, unless TMPFILE made it
+// to get one.
 func (l *lane) link(obj, parent fsdev.FileObject, name []byte, out *fsdev.Attr) (fsdev.FileObject, syscall.Errno) {
 	n, errno := l.get(obj)
 	if errno != 0 {
@@ -175,11 +176,16 @@ func (l *lane) link(obj, parent fsdev.FileObject, name []byte, out *fsdev.Attr) 
 	switch {
 	case d.dir.names[string(name)] != nil:
 		return 0, syscall.EEXIST
-	case d.nlink == 0, n.nlink == 0:
+	case d.nlink == 0, n.nlink == 0 && !n.linkable:
 		return 0, syscall.ENOENT
 	case n.nlink >= maxLinks:
 		return 0, syscall.EMLINK
-	case !l.fs.takeInodes(1): // names need memory as files do
+	}
+	if n.nlink == 0 {
+		if errno := l.adopt(n); errno != 0 {
+			return 0, errno
+		}
+	} else if !l.fs.takeInodes(1) { // further names need memory as files do
 		return 0, syscall.ENOSPC
 	}
 	now := l.fs.clock()
