@@ -121,16 +121,16 @@ func (c *channel) completeWoken() {
 		next := r.nextWoken
 		r.nextWoken = nil
 		if t := r.io.Thread(); t == c.t {
-			c.t.Defer(completeFlock, r)
+			c.t.Defer(completeLock, r)
 		} else {
-			t.SendMsgRetry(c.t, completeFlock, r)
+			t.SendMsgRetry(c.t, completeLock, r)
 		}
 		r = next
 	}
 }
 
-func completeFlock(_ *reactor.Thread, ctx any) {
-	r := ctx.(*flockRequest)
+func completeLock(_ *reactor.Thread, ctx any) {
+	r := ctx.(*lockRequest)
 	io := r.io
 	r.io = nil
 	io.Complete(r.errno)
@@ -142,8 +142,8 @@ func (c *channel) abort(target *fsdev.IO) syscall.Errno {
 	case *retrying:
 		target.Ctx = stateAborted // retry comes by and completes it
 		return 0
-	case *flockRequest:
-		if c.abortFlock(s) {
+	case *lockRequest:
+		if c.abortLock(s) {
 			target.Complete(syscall.EINTR)
 			return 0
 		}

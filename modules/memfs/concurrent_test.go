@@ -332,7 +332,7 @@ func TestConcurrentFlock(t *testing.T) {
 			before := granted[k].Load()
 			req, errno := l.flock(r.desc, f, 0, uint64(k), syscall.LOCK_EX, &fsdev.IO{Unique: uint64(k)})
 			if errno == errWait {
-				if w.rnd.Intn(3) == 0 && l.abortFlock(req) {
+				if w.rnd.Intn(3) == 0 && l.abortLock(req) {
 					done()
 					continue
 				}

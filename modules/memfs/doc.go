@@ -42,9 +42,9 @@
 //   - fileSystem.renameLk is tried in the same way after the directories of a rename, by those that give
 //     a directory another parent. Who has it can walk from any locked directory up to the root: the way
 //     stays as it is. That keeps directories from being moved below themselves.
-//   - Spin locks guard lists that have no failing path: a client's handles, a file's flock table, the
-//     files without names. They are held for a few pointer writes (a flock table: for a walk over its
-//     waiters). A client's comes after a flock table's; otherwise none is taken while another is held,
+//   - Spin locks guard lists that have no failing path: a client's handles, a file's lock table, the
+//     files without names. They are held for a few pointer writes (a lock table: for a walk over its
+//     waiters). A client's comes after a lock table's; otherwise none is taken while another is held,
 //     and no other lock either.
 //
 // Reference counts, the lookups of an inode, the counts of pages and inodes and the bits of the arena are

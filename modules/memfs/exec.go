@@ -135,7 +135,7 @@ func (c *channel) execHandle(io *fsdev.IO, n *inode) syscall.Errno {
 	case fsdev.IOLseek:
 		io.OutSize, errno = c.seek(n, io.Offset, io.Flags)
 	case fsdev.IOFlock:
-		var r *flockRequest
+		var r *lockRequest
 		if r, errno = c.flock(io.Desc(), n, io.Handle, io.Owner, io.Flags, io); errno == errWait {
 			io.Ctx = r
 		}

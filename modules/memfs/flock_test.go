@@ -15,12 +15,12 @@ import (
 type locker struct {
 	*rig
 	n       *inode
-	waiting map[uint64]*flockRequest
+	waiting map[uint64]*lockRequest
 }
 
 func newLocker(t *testing.T, o Opts) *locker {
 	r := newRig(t, o)
-	return &locker{rig: r, n: r.node(r.mkfile(r.root, "f")), waiting: map[uint64]*flockRequest{}}
+	return &locker{rig: r, n: r.node(r.mkfile(r.root, "f")), waiting: map[uint64]*lockRequest{}}
 }
 
 // woke returns whose wait is over since the last call, and how it ended.
@@ -145,7 +145,7 @@ func TestFlockEndsWithItsHandle(t *testing.T) {
 
 func TestFlockAbortAndLimit(t *testing.T) {
 	k := newLocker(t, Opts{LockWaiters: 2})
-	lock := func(id uint64, op uint32) (*flockRequest, syscall.Errno) {
+	lock := func(id uint64, op uint32) (*lockRequest, syscall.Errno) {
 		return k.flock(k.desc, k.n, 0, id, op, &fsdev.IO{Unique: id})
 	}
 	_, errno := lock(1, syscall.LOCK_SH)
@@ -157,7 +157,7 @@ func TestFlockAbortAndLimit(t *testing.T) {
 	if got := k.woke(); got != "2" {
 		t.Fatalf("woke %q, want the writer", got)
 	}
-	if k.abortFlock(writer) {
+	if k.abortLock(writer) {
 		t.Error("a lock that was granted could be aborted")
 	}
 	reader, errno := lock(3, syscall.LOCK_SH)
@@ -166,7 +166,7 @@ func TestFlockAbortAndLimit(t *testing.T) {
 	k.want("second writer", errno, errWait)
 	_, errno = lock(4, syscall.LOCK_SH)
 	k.want("one too many", errno, syscall.ENOLCK)
-	if !k.abortFlock(reader) || k.abortFlock(reader) {
+	if !k.abortLock(reader) || k.abortLock(reader) {
 		t.Error("a waiter can be aborted once")
 	}
 	_, errno = lock(2, syscall.LOCK_SH)
@@ -181,7 +181,7 @@ func TestFlockAbortAndLimit(t *testing.T) {
 // TestFlockAbortFreesTheWay checks that those behind an aborted waiter do not wait for nothing.
 func TestFlockAbortFreesTheWay(t *testing.T) {
 	k := newLocker(t, Opts{})
-	lock := func(id uint64, op uint32) *flockRequest {
+	lock := func(id uint64, op uint32) *lockRequest {
 		r, _ := k.flock(k.desc, k.n, 0, id, op, &fsdev.IO{Unique: id})
 		return r
 	}
@@ -193,7 +193,7 @@ func TestFlockAbortFreesTheWay(t *testing.T) {
 	if got := k.woke(); got != "2" {
 		t.Fatalf("woke %q", got)
 	}
-	if !k.abortFlock(writer) {
+	if !k.abortLock(writer) {
 		t.Fatal("abort failed")
 	}
 	if got := k.woke(); got != "4" {
@@ -222,7 +222,7 @@ func TestLocksOfAFileAreBounded(t *testing.T) {
 	for _, h := range handles {
 		k.must(k.release(k.desc, k.n, h))
 	}
-	if tab := k.n.flocks.Load(); tab.held != 0 || tab.holders.head != nil {
+	if tab := k.n.locks.Load(); tab.held != 0 || tab.holders.head != nil {
 		t.Errorf("%d locks are left", tab.held)
 	}
 }

@@ -62,7 +62,7 @@ type lane struct {
 	// errBusy before are repeated with it.
 	insist bool
 
-	woken *flockRequest // requests that no longer wait, for the caller of the operation to complete
+	woken *lockRequest // requests that no longer wait, for the caller of the operation to complete
 
 	name [maxName]byte // an entry's name on its way out
 	attr fsdev.Attr    // an entry's attributes

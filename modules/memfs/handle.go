@@ -20,7 +20,7 @@ type handle struct {
 	linked bool
 	closed bool
 
-	locks int // flock requests that it will end, guarded by the file's flockTable
+	locks int // that it will end, and waits for some; guarded by the lock of the file's lockTable
 }
 
 // client is what a file system knows about a descriptor: what has to go when it unmounts.
@@ -31,7 +31,7 @@ type client struct {
 
 	mu      spin
 	handles *handle
-	locks   *flockRequest // granted ones that belong to no handle
+	locks   *lockTie // of locks that belong to no handle
 }
 
 // clientOf returns the client of a descriptor, nil if there is none yet.
@@ -104,12 +104,12 @@ func (l *lane) umount(desc *fsdev.Desc) {
 	}
 	for {
 		c.mu.lock()
-		r := c.locks
+		k := c.locks
 		c.mu.unlock()
-		if r == nil {
+		if k == nil {
 			break
 		}
-		r.table.drop(l, r)
+		k.table.drop(l, k)
 	}
 	l.fs.dropClient(c)
 	if !c.mounted {
@@ -175,7 +175,7 @@ func (l *lane) closeHandle(id fsdev.FileHandle) bool {
 		}
 	}
 	c.mu.unlock()
-	if t := h.node.flocks.Load(); t != nil {
+	if t := h.node.locks.Load(); t != nil {
 		t.dropHandle(l, h)
 	}
 	l.put(h.node)

@@ -58,7 +58,7 @@ type inode struct {
 	target []byte     // symbolic links, fixed
 	xattrs *xattrs    // nil: none yet
 
-	flocks atomic.Pointer[flockTable] // nil: none yet. Has a lock of its own.
+	locks atomic.Pointer[lockTable] // nil: none yet. Has a lock of its own.
 
 	linkable bool // a file without a name may get one; guarded by lk
 
@@ -187,7 +187,7 @@ func (l *lane) reap(n *inode) {
 	fs := l.fs
 	fs.objects.Free(uint64(n.obj))
 	fs.forgetOrphan(n)
-	if t := n.flocks.Load(); t != nil {
+	if t := n.locks.Load(); t != nil {
 		t.dropAll(l)
 	}
 	if n.file != nil {

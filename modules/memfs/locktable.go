@@ -1,0 +1,261 @@
+package memfs
+
+import (
+	"sync/atomic"
+	"syscall"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+)
+
+// errWait says that a request waits for a lock: its lane.woken will name it when it does no
+// longer. It never leaves the package.
+const errWait = syscall.Errno(0xfffd)
+
+// The states of a lockRequest, guarded by its table's lock.
+const (
+	lockGone    = iota // neither waiting nor granted
+	lockWaiting        // in a table's list of waiters
+	lockGranted        // in table.holders
+)
+
+// lockTable is the locks of one file. A request that can be granted is, even when others wait, as in Linux: a
+// program that holds one shared lock can get another. Those that wait are served in the order of their coming.
+type lockTable struct {
+	node    *inode
+	waiting *atomic.Int64 // all waiters of the file system
+
+	mu      spin
+	holders lockList // of flock(2) locks
+	held    int      // how many holders
+	waiters lockList // for them
+}
+
+// lockRequest is a request for a lock and what becomes of it: an flock(2) lock that is held.
+type lockRequest struct {
+	tie       lockTie
+	key       flockKey
+	exclusive bool
+	state     int
+
+	prev *lockRequest // links of a list of the table
+	next *lockRequest
+
+	// io is the request to complete when the wait is over, with errno. nextWoken links
+	// lane.woken.
+	io        *fsdev.IO
+	errno     syscall.Errno
+	nextWoken *lockRequest
+}
+
+// lockTie ties a lock, or the waiting for one, to what ends it: a handle, or else the unmounting of its client.
+// All but the links is guarded by the table's lock.
+type lockTie struct {
+	table  *lockTable   // fixed
+	req    *lockRequest // what is tied, fixed
+	tied   bool
+	client *client
+	h      *handle // nil: the client. Otherwise counts the tie in h.locks.
+
+	prev *lockTie // links of client.locks, guarded by client.mu
+	next *lockTie
+}
+
+func (k *lockTie) bind(c *client, h *handle) {
+	k.tied, k.client, k.h = true, c, h
+	if h != nil {
+		h.locks++
+		return
+	}
+	c.mu.lock()
+	k.next = c.locks
+	if k.next != nil {
+		k.next.prev = k
+	}
+	c.locks = k
+	c.mu.unlock()
+}
+
+func (k *lockTie) unbind() {
+	if !k.tied {
+		return
+	}
+	k.tied = false
+	if k.h != nil {
+		k.h.locks--
+		k.h = nil
+		return
+	}
+	c := k.client
+	c.mu.lock()
+	if k.prev != nil {
+		k.prev.next = k.next
+	} else {
+		c.locks = k.next
+	}
+	if k.next != nil {
+		k.next.prev = k.prev
+	}
+	k.prev, k.next = nil, nil
+	c.mu.unlock()
+}
+
+// lockList is a list of requests.
+type lockList struct {
+	head, tail *lockRequest
+}
+
+func (q *lockList) push(r *lockRequest) {
+	r.prev, r.next = q.tail, nil
+	if q.tail != nil {
+		q.tail.next = r
+	} else {
+		q.head = r
+	}
+	q.tail = r
+}
+
+func (q *lockList) remove(r *lockRequest) {
+	if r.prev != nil {
+		r.prev.next = r.next
+	} else {
+		q.head = r.next
+	}
+	if r.next != nil {
+		r.next.prev = r.prev
+	} else {
+		q.tail = r.prev
+	}
+	r.prev, r.next = nil, nil
+}
+
+// locksOf returns the table of a file and makes it if there is none yet.
+func (l *lane) locksOf(n *inode) *lockTable {
+	if t := n.locks.Load(); t != nil {
+		return t
+	}
+	n.locks.CompareAndSwap(nil, &lockTable{node: n, waiting: &l.fs.waiters})
+	return n.locks.Load()
+}
+
+// handleFor returns the open handle of a request for a lock, nil if it has none. A handle that is open now is
+// not closed before the table's lock, which the caller has, is free. Errors: EBADF, since nobody would end the
+// lock.
+func (l *lane) handleFor(id fsdev.FileHandle) (*handle, syscall.Errno) {
+	if id == 0 {
+		return nil, 0
+	}
+	if h := l.fs.handles.Get(uint64(id)); h != nil {
+		return h, 0
+	}
+	return nil, syscall.EBADF
+}
+
+// wait has r wait. Errors: ENOLCK (too many do).
+func (t *lockTable) wait(l *lane, r *lockRequest, c *client, h *handle) syscall.Errno {
+	if t.waiting.Add(1) > l.fs.maxWaiters {
+		t.waiting.Add(-1)
+		return syscall.ENOLCK
+	}
+	r.state = lockWaiting
+	t.waiters.push(r)
+	r.tie.bind(c, h)
+	return 0
+}
+
+// leave takes r, which waits, out of those that do.
+func (t *lockTable) leave(r *lockRequest) {
+	r.state = lockGone
+	t.waiters.remove(r)
+	t.waiting.Add(-1)
+	r.tie.unbind()
+}
+
+// endWait ends the wait of r with errno, 0 if it is getting the lock.
+func (t *lockTable) endWait(l *lane, r *lockRequest, errno syscall.Errno) {
+	t.leave(r)
+	r.errno = errno
+	r.nextWoken = l.woken
+	l.woken = r
+}
+
+// takeWoken returns the requests whose wait has ended by what the lane did, linked by nextWoken
+// in the order in which that happened. The caller completes their io, each on its own thread, with their errno.
+func (l *lane) takeWoken() *lockRequest {
+	r := l.woken
+	l.woken = nil
+	var list *lockRequest
+	for r != nil {
+		next := r.nextWoken
+		r.nextWoken = list
+		list = r
+		l.put(r.tie.table.node)
+		r = next
+	}
+	return list
+}
+
+// abortLock ends the wait of r with EINTR and says whether it was still waiting. r.io is then
+// for the caller to complete.
+func (l *lane) abortLock(r *lockRequest) bool {
+	t := r.tie.table
+	t.mu.lock()
+	if r.state != lockWaiting {
+		t.mu.unlock()
+		return false
+	}
+	t.leave(r)
+	t.grant(l) // it may have been in the way
+	t.mu.unlock()
+	l.put(t.node)
+	return true
+}
+
+// drop ends what k ties, if it still does.
+func (t *lockTable) drop(l *lane, k *lockTie) {
+	t.mu.lock()
+	if k.tied {
+		t.end(l, k.req)
+		t.grant(l)
+	}
+	t.mu.unlock()
+}
+
+// end ends the wait of r with EINTR, or the lock.
+func (t *lockTable) end(l *lane, r *lockRequest) {
+	switch r.state {
+	case lockWaiting:
+		t.endWait(l, r, syscall.EINTR)
+	case lockGranted:
+		t.endHold(r)
+	}
+}
+
+// dropHandle ends the locks of a handle that is being closed, and the waiting for them.
+func (t *lockTable) dropHandle(l *lane, h *handle) {
+	t.mu.lock()
+	if h.locks > 0 {
+		t.dropIf(l, h)
+	}
+	t.mu.unlock()
+}
+
+// dropAll ends all locks of a file that has died. Nobody waits, since waiters have a reference.
+func (t *lockTable) dropAll(l *lane) {
+	t.mu.lock()
+	t.dropIf(l, nil)
+	t.mu.unlock()
+}
+
+// dropIf ends what is tied to h, everything if h is nil.
+func (t *lockTable) dropIf(l *lane, h *handle) {
+	for _, q := range [...]*lockList{&t.waiters, &t.holders} {
+		for r := q.head; r != nil; {
+			next := r.next
+			if h == nil || r.tie.h == h {
+				t.end(l, r)
+			}
+			r = next
+		}
+	}
+	t.grant(l)
+}
