@@ -297,7 +297,7 @@ func TestIdleThreadsUseNoCPU(t *testing.T) {
 				r.SetMode(mode, nil, nil)
 				eventually(t, "the reactor goes to sleep", func() bool { return asleep(r) })
 			}
-			lightly(t, fmt.Sprintf("two reactors and 100 threads in mode %v", mode), time.Second, 0.01)
+			lightly(t, fmt.Sprintf("two reactors and 100 threads in mode %v", mode), time.Second, 0.01*raceFactor)
 		}
 		for _, th := range fw.Threads() {
 			on(t, th, func(th *reactor.Thread) { th.Ext(quietKey).(*quiet).end() })

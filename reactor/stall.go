@@ -79,22 +79,29 @@ func (m *stallMonitor) stop() {
 
 func (m *stallMonitor) run() {
 	defer close(m.done)
-	tick := time.NewTicker(max(time.Millisecond, m.fw.opts.StallThreshold/4))
-	defer tick.Stop()
+	period := max(time.Millisecond, m.fw.opts.StallThreshold/4)
+	timer := time.NewTimer(period)
+	defer timer.Stop()
 	for {
 		select {
 		case <-m.quit:
 			return
-		case <-tick.C:
+		case <-timer.C:
 		}
+		awake := false
 		for i, r := range m.fw.reactors {
-			m.look(i, r)
+			awake = m.look(i, r) || awake
+		}
+		if awake {
+			timer.Reset(period)
+		} else {
+			timer.Reset(4 * period) // who sleeps is not blocked, and the monitor shall cost nothing then
 		}
 	}
 }
 
-// look reports the beginning and the end of a stall of r.
-func (m *stallMonitor) look(i int, r *Reactor) {
+// look reports the beginning and the end of a stall of r, and whether r is awake.
+func (m *stallMonitor) look(i int, r *Reactor) (awake bool) {
 	beat := r.stall.beat.Load()
 	now := m.fw.Ticks()
 	if seen := m.seen[i]; seen != 0 && seen != beat {
@@ -102,15 +109,16 @@ func (m *stallMonitor) look(i int, r *Reactor) {
 		m.fw.opts.Log.Warn("reactor goes on", "core", r.core, "was blocked for about", m.fw.Duration(now-seen))
 	}
 	if beat == 0 || m.seen[i] == beat || now < beat || now-beat <= m.fw.stallTicks {
-		return
+		return beat != 0
 	}
 	m.seen[i] = beat
 	what, state := r.whatRuns(), r.osState()
 	if r.stall.beat.Load() != beat {
-		return // it went on while we looked
+		return true // it went on while we looked
 	}
 	m.fw.opts.Log.Warn("reactor is blocked: a callback must not take this long",
 		"core", r.core, "for", m.fw.Duration(now-beat), "by", what, "os thread", state)
+	return true
 }
 
 // whatRuns names the thread and the callback that a reactor is in.
