@@ -17,7 +17,7 @@ func (c *channel) exec(io *fsdev.IO) syscall.Errno {
 	switch io.Type {
 	case fsdev.IOMount:
 		io.Mount.NoOpen, io.Mount.KillPriv, io.Mount.NoSync = true, true, true
-		io.Mount.SecurityCtx, io.Mount.SuppGroup = true, true
+		io.Mount.PosixLocks, io.Mount.SecurityCtx, io.Mount.SuppGroup = true, true, true
 		io.OutObject = c.mount(io.Desc(), io.Mount.WritebackCache)
 		return 0
 	case fsdev.IOUmount:
@@ -143,7 +143,16 @@ func (c *channel) execHandle(io *fsdev.IO, n *inode) syscall.Errno {
 		io.OutResult = int32(io.Flags & alwaysReady)
 	case fsdev.IOIoctl:
 		errno = syscall.ENOTTY
-	case fsdev.IOFsync, fsdev.IOFsyncdir, fsdev.IOFlush:
+	case fsdev.IOGetlk:
+		errno = c.getlk(io.Desc(), n, io.Owner, &io.Lock)
+	case fsdev.IOSetlk:
+		var r *lockRequest
+		if r, errno = c.setlk(io.Desc(), n, h, io.Handle, io.Owner, &io.Lock, io.Wait, io); errno == errWait {
+			io.Ctx = r
+		}
+	case fsdev.IOFlush:
+		c.flush(io.Desc(), n, io.Owner)
+	case fsdev.IOFsync, fsdev.IOFsyncdir:
 		// as IOSyncfs
 	default:
 		errno = syscall.ENOSYS

@@ -62,7 +62,7 @@ func (t *lockTable) request(l *lane, r *lockRequest, unlock, nonblocking bool) s
 		t.endHold(old)
 	}
 	// Whoever changes a lock comes before those that wait, who are granted what is left.
-	defer t.grant(l)
+	defer t.grantFlocks(l)
 	switch {
 	case unlock:
 		return 0
@@ -113,8 +113,8 @@ func (t *lockTable) endHold(r *lockRequest) {
 	r.tie.unbind()
 }
 
-// grant gives locks to those that wait, up to the first who has to wait on.
-func (t *lockTable) grant(l *lane) {
+// grantFlocks gives locks to those that wait, up to the first who has to wait on.
+func (t *lockTable) grantFlocks(l *lane) {
 	for r := t.waiters.head; r != nil && !t.conflicts(r) && t.held < maxHolders; r = t.waiters.head {
 		h := r.tie.h
 		t.endWait(l, r, 0)

@@ -38,11 +38,14 @@ type fileSystem struct {
 	_       [64]byte
 
 	waiters  atomic.Int64              // requests that wait for a lock
+	graph    waitGraph                 // who waits for whom
 	mounts   atomic.Uint64             // epoch << 32 | clients that are mounted
 	clients  atomic.Pointer[[]*client] // copied to be changed
 	renameLk tryLock                   // while a directory gets another parent
 	orphans  [orphanLists]orphanList   // files without a name, by inode number
 	lanes    atomic.Int32              // that exist
+
+	lastClient atomic.Uint64
 }
 
 // orphanList holds inodes that have no name but are still referred to.
@@ -63,6 +66,8 @@ type lane struct {
 	insist bool
 
 	woken *lockRequest // requests that no longer wait, for the caller of the operation to complete
+
+	spareRange *rangeRequest // for the next
 
 	name [maxName]byte // an entry's name on its way out
 	attr fsdev.Attr    // an entry's attributes

@@ -26,8 +26,9 @@ type handle struct {
 // client is what a file system knows about a descriptor: what has to go when it unmounts.
 type client struct {
 	desc      *fsdev.Desc
-	mounted   bool // written by mount and umount only, which a client does not do at the same time
-	writeback bool // written by mount. The client caches writes: it resolves O_APPEND itself.
+	num       uint64 // that no other client has
+	mounted   bool   // written by mount and umount only, which a client does not do at the same time
+	writeback bool   // written by mount. The client caches writes: it resolves O_APPEND itself.
 
 	mu      spin
 	handles *handle
@@ -52,7 +53,7 @@ func (fs *fileSystem) ensureClient(desc *fsdev.Desc) *client {
 			return c
 		}
 		if made == nil {
-			made = &client{desc: desc}
+			made = &client{desc: desc, num: fs.lastClient.Add(1)}
 		}
 		old := fs.clients.Load()
 		list := append(slices.Clone(*old), made)
@@ -109,7 +110,7 @@ func (l *lane) umount(desc *fsdev.Desc) {
 		if k == nil {
 			break
 		}
-		k.table.drop(l, k)
+		k.table.drop(l, c, k)
 	}
 	l.fs.dropClient(c)
 	if !c.mounted {
@@ -199,6 +200,11 @@ func (l *lane) handleOf(desc *fsdev.Desc, n *inode, id fsdev.FileHandle) (*handl
 // client that caches writes reads what surrounds them through handles opened for writing.
 func (h *handle) writable() bool {
 	return h == nil || h.flags&syscall.O_ACCMODE != syscall.O_RDONLY
+}
+
+// readable says whether a lock for reading can be had through h, which may be nil.
+func (h *handle) readable() bool {
+	return h == nil || h.flags&syscall.O_ACCMODE != syscall.O_WRONLY
 }
 
 // fopen is FOPEN. Errors: errBusy, ESTALE, EISDIR, ELOOP (symbolic link), ENXIO (what is opened

@@ -18,16 +18,25 @@ const (
 	lockGranted        // in table.holders
 )
 
-// lockTable is the locks of one file. A request that can be granted is, even when others wait, as in Linux: a
-// program that holds one shared lock can get another. Those that wait are served in the order of their coming.
+// lockTable is the locks of one file, of flock(2) and of fcntl(2), which know nothing of each other. A request
+// that can be granted is, even when others wait, as in Linux: a program that holds one shared lock can get
+// another. Those that wait are served in the order of their coming.
 type lockTable struct {
 	node    *inode
 	waiting *atomic.Int64 // all waiters of the file system
+	graph   *waitGraph    // of the file system
 
-	mu      spin
+	mu spin
+
 	holders lockList // of flock(2) locks
 	held    int      // how many holders
 	waiters lockList // for them
+
+	ranges       rangeSet // byte-range locks
+	rangeWaiters lockList // for them
+	rangeWaits   int      // how many
+	owners       *rangeOwner
+	spare        *rangeOwner // for the next new owner
 }
 
 // lockRequest is a request for a lock and what becomes of it: an flock(2) lock that is held.
@@ -36,6 +45,7 @@ type lockRequest struct {
 	key       flockKey
 	exclusive bool
 	state     int
+	rng       *rangeRequest // what this is a part of if it is for a byte-range lock, fixed
 
 	prev *lockRequest // links of a list of the table
 	next *lockRequest
@@ -51,7 +61,8 @@ type lockRequest struct {
 // All but the links is guarded by the table's lock.
 type lockTie struct {
 	table  *lockTable   // fixed
-	req    *lockRequest // what is tied, fixed
+	req    *lockRequest // what is tied, or
+	owner  *rangeOwner  // the locks of this one, fixed
 	tied   bool
 	client *client
 	h      *handle // nil: the client. Otherwise counts the tie in h.locks.
@@ -86,6 +97,7 @@ func (k *lockTie) unbind() {
 		return
 	}
 	c := k.client
+	k.client = nil
 	c.mu.lock()
 	if k.prev != nil {
 		k.prev.next = k.next
@@ -133,7 +145,7 @@ func (l *lane) locksOf(n *inode) *lockTable {
 	if t := n.locks.Load(); t != nil {
 		return t
 	}
-	n.locks.CompareAndSwap(nil, &lockTable{node: n, waiting: &l.fs.waiters})
+	n.locks.CompareAndSwap(nil, &lockTable{node: n, waiting: &l.fs.waiters, graph: &l.fs.graph})
 	return n.locks.Load()
 }
 
@@ -157,7 +169,13 @@ func (t *lockTable) wait(l *lane, r *lockRequest, c *client, h *handle) syscall.
 		return syscall.ENOLCK
 	}
 	r.state = lockWaiting
-	t.waiters.push(r)
+	if r.rng != nil {
+		t.rangeWaiters.push(r)
+		t.rangeWaits++
+		r.rng.owner.waits++
+	} else {
+		t.waiters.push(r)
+	}
 	r.tie.bind(c, h)
 	return 0
 }
@@ -165,9 +183,17 @@ func (t *lockTable) wait(l *lane, r *lockRequest, c *client, h *handle) syscall.
 // leave takes r, which waits, out of those that do.
 func (t *lockTable) leave(r *lockRequest) {
 	r.state = lockGone
-	t.waiters.remove(r)
 	t.waiting.Add(-1)
 	r.tie.unbind()
+	if r.rng == nil {
+		t.waiters.remove(r)
+		return
+	}
+	t.graph.remove(r.rng)
+	t.rangeWaiters.remove(r)
+	t.rangeWaits--
+	r.rng.owner.waits--
+	t.tidy(r.rng.owner)
 }
 
 // endWait ends the wait of r with errno, 0 if it is getting the lock.
@@ -210,11 +236,15 @@ func (l *lane) abortLock(r *lockRequest) bool {
 	return true
 }
 
-// drop ends what k ties, if it still does.
-func (t *lockTable) drop(l *lane, k *lockTie) {
+// drop ends what k ties to c, if it still does.
+func (t *lockTable) drop(l *lane, c *client, k *lockTie) {
 	t.mu.lock()
-	if k.tied {
-		t.end(l, k.req)
+	if k.tied && k.client == c {
+		if k.req != nil {
+			t.end(l, k.req)
+		} else {
+			t.dropRanges(k.owner)
+		}
 		t.grant(l)
 	}
 	t.mu.unlock()
@@ -248,7 +278,7 @@ func (t *lockTable) dropAll(l *lane) {
 
 // dropIf ends what is tied to h, everything if h is nil.
 func (t *lockTable) dropIf(l *lane, h *handle) {
-	for _, q := range [...]*lockList{&t.waiters, &t.holders} {
+	for _, q := range [...]*lockList{&t.waiters, &t.rangeWaiters, &t.holders} {
 		for r := q.head; r != nil; {
 			next := r.next
 			if h == nil || r.tie.h == h {
@@ -257,5 +287,18 @@ func (t *lockTable) dropIf(l *lane, h *handle) {
 			r = next
 		}
 	}
+	for o := t.owners; o != nil; {
+		next := o.next
+		if h == nil || o.tie.h == h {
+			t.dropRanges(o)
+		}
+		o = next
+	}
 	t.grant(l)
+}
+
+// grant gives locks to those that wait and can have them.
+func (t *lockTable) grant(l *lane) {
+	t.grantFlocks(l)
+	t.grantRanges(l)
 }

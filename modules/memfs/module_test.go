@@ -39,6 +39,7 @@ type result struct {
 	target string
 	st     fsdev.Statfs
 	mount  fsdev.MountOpts
+	lock   fsdev.Lock
 	names  []string
 }
 
@@ -65,8 +66,8 @@ func newStack(tb testing.TB, threads int, o Opts) *stack {
 	}
 	var r result
 	s.must(&r, s.desc.Mount(s.ch[0], 0, &fsdev.MountOpts{MaxWrite: 12345, WritebackCache: false}, onMount, &r))
-	want := fsdev.MountOpts{MaxWrite: 12345, NoOpen: true, KillPriv: true, NoSync: true, SecurityCtx: true,
-		SuppGroup: true}
+	want := fsdev.MountOpts{MaxWrite: 12345, NoOpen: true, KillPriv: true, NoSync: true, PosixLocks: true,
+		SecurityCtx: true, SuppGroup: true}
 	if diff := cmp.Diff(want, r.mount); diff != "" {
 		tb.Errorf("mount options (-want +got):\n%s", diff)
 	}
@@ -203,6 +204,12 @@ func onPoll(ctx any, _ *iochannel.Channel, errno syscall.Errno, events uint32) {
 	r.done(errno)
 }
 
+func onLock(ctx any, _ *iochannel.Channel, errno syscall.Errno, l *fsdev.Lock) {
+	r := ctx.(*result)
+	r.lock = *l
+	r.done(errno)
+}
+
 func onIoctl(ctx any, _ *iochannel.Channel, errno syscall.Errno, _ int32, n uint64) {
 	r := ctx.(*result)
 	r.n = n
@@ -335,7 +342,20 @@ func TestEveryOperation(t *testing.T) {
 	r = result{}
 	s.must(&r, d.Fsync(ch, 1, f.obj, 0, true, onStatus, &r))
 	r = result{}
+	write := &fsdev.Lock{Type: syscall.F_WRLCK, PID: 70, Start: 5, End: 9}
+	s.must(&r, d.Setlk(ch, 1, f.obj, f.h, 7, write, false, onStatus, &r))
+	r = result{}
+	s.must(&r, d.Getlk(ch, 1, f.obj, f.h, 8, &fsdev.Lock{Type: syscall.F_RDLCK, PID: 80, End: 99}, onLock, &r))
+	if r.lock != *write {
+		t.Errorf("locked is %+v", r.lock)
+	}
+	r = result{}
+	s.want("second lock", &r, d.Setlk(ch, 1, f.obj, 0, 8, write, false, onStatus, &r), syscall.EAGAIN)
+	r = result{}
 	s.must(&r, d.Flush(ch, 1, f.obj, f.h, 7, onStatus, &r))
+	r = result{}
+	s.must(&r, d.Setlk(ch, 1, f.obj, f.h, 8, write, false, onStatus, &r))
+	r = result{}
 	r = result{}
 	s.must(&r, d.Flock(ch, 1, f.obj, f.h, syscall.LOCK_EX, 7, onStatus, &r))
 	r = result{}
@@ -475,6 +495,45 @@ func TestFlockAcrossThreads(t *testing.T) {
 	}
 	a = result{}
 	s.must(&a, s.desc.Umount(s.ch[0], 6, onStatus, &a))
+	if b.calls != 1 {
+		t.Errorf("after umount: %+v", b)
+	}
+}
+
+func TestRangeLocksAcrossThreads(t *testing.T) {
+	s := newStack(t, 2, Opts{})
+	var f, a, b, c, abort result
+	s.must(&f, s.desc.Create(s.ch[0], 0, s.root, []byte("f"), 0o600, syscall.O_RDWR, &fsdev.Creator{}, onCreate, &f))
+	lock := &fsdev.Lock{Type: syscall.F_WRLCK, Start: 1, End: 4}
+	s.must(&a, s.desc.Setlk(s.ch[0], 1, f.obj, f.h, 1, lock, true, onStatus, &a))
+	for i, r := range []*result{&b, &c} {
+		if errno := s.desc.Setlk(s.ch[1], uint64(2+i), f.obj, 0, uint64(2+i), lock, true, onStatus, r); errno != 0 {
+			t.Fatal(errno)
+		}
+	}
+	s.PollThreads()
+	if b.calls != 0 || c.calls != 0 {
+		t.Fatal("two exclusive locks")
+	}
+	s.must(&abort, s.desc.Abort(s.ch[1], 2, onStatus, &abort))
+	if b.calls != 1 || b.errno != syscall.EINTR || c.calls != 0 {
+		t.Errorf("aborted %+v, other %+v", b, c)
+	}
+	a = result{}
+	s.must(&a, s.desc.Flush(s.ch[0], 4, f.obj, f.h, 1, onStatus, &a))
+	if c.calls != 1 || c.errno != 0 {
+		t.Errorf("after the holder's FLUSH: %+v", c)
+	}
+	b = result{}
+	if errno := s.desc.Setlk(s.ch[0], 5, f.obj, f.h, 1, lock, true, onStatus, &b); errno != 0 {
+		t.Fatal(errno)
+	}
+	s.PollThreads()
+	if b.calls != 0 {
+		t.Fatal("two exclusive locks")
+	}
+	a = result{}
+	s.must(&a, s.desc.Umount(s.ch[1], 6, onStatus, &a))
 	if b.calls != 1 {
 		t.Errorf("after umount: %+v", b)
 	}

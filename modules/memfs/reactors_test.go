@@ -112,10 +112,15 @@ func await(t *reactor.Thread, start func(t *reactor.Thread, done func())) {
 	wg.Wait()
 }
 
-// TestReactorsShareFiles has running reactors do the same to the same files.
-func TestReactorsShareFiles(t *testing.T) {
-	const threads = 3
-	ops := rounds(40000) / 4 * 4
+// plant is a file system on running reactors.
+type plant struct {
+	t    *testing.T
+	ths  []*reactor.Thread
+	m    *Memfs
+	desc *fsdev.Desc
+}
+
+func newPlant(t *testing.T, threads int) *plant {
 	fw, err := reactor.NewFramework(reactor.Options{Cores: []int{0, 1}, NoPin: true})
 	if err != nil {
 		t.Fatal(err)
@@ -123,34 +128,48 @@ func TestReactorsShareFiles(t *testing.T) {
 	if err := fw.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer fw.Stop()
-	var ths []*reactor.Thread
+	t.Cleanup(fw.Stop)
+	p := &plant{t: t}
 	for i := range threads {
 		th, err := fw.CreateThread(fmt.Sprint("t", i), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ths = append(ths, th)
+		p.ths = append(p.ths, th)
 	}
-	var m *Memfs
-	var desc *fsdev.Desc
-	call(ths[0], func(th *reactor.Thread) {
+	call(p.ths[0], func(th *reactor.Thread) {
 		err = fsdev.Initialize(th, fsdev.Opts{})
 		if err == nil {
-			m, err = Create(th, "mem0", Opts{Size: 64 << 20})
-		}
-		if err == nil {
-			desc, err = fsdev.Open(th, "mem0", func(*reactor.Thread, fsdev.EventType, *fsdev.Fsdev, any) {}, nil)
+			p.m, err = Create(th, "mem0", Opts{Size: 64 << 20})
 		}
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	root := m.fs.root.obj
+	p.desc = p.open()
+	return p
+}
+
+// open makes one more client, on the first thread.
+func (p *plant) open() (desc *fsdev.Desc) {
+	p.t.Helper()
+	var err error
+	call(p.ths[0], func(th *reactor.Thread) {
+		desc, err = fsdev.Open(th, "mem0", func(*reactor.Thread, fsdev.EventType, *fsdev.Fsdev, any) {}, nil)
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return desc
+}
+
+// mkfile makes a file in the root directory.
+func (p *plant) mkfile(name string) fsdev.FileObject {
+	p.t.Helper()
 	var file result
-	await(ths[0], func(th *reactor.Thread, done func()) {
-		ch := desc.IOChannel(th)
-		desc.Mknod(ch, 0, root, []byte("log"), 0o600, 0, &fsdev.Creator{}, func(
+	await(p.ths[0], func(th *reactor.Thread, done func()) {
+		ch := p.desc.IOChannel(th)
+		p.desc.Mknod(ch, 0, p.m.fs.root.obj, []byte(name), 0o600, 0, &fsdev.Creator{}, func(
 			ctx any, ch *iochannel.Channel, errno syscall.Errno,
 			obj fsdev.FileObject, a *fsdev.Attr) {
 			onEntry(ctx, ch, errno, obj, a)
@@ -158,9 +177,41 @@ func TestReactorsShareFiles(t *testing.T) {
 			done()
 		}, &file)
 	})
+	if file.errno != 0 {
+		p.t.Fatal(file.errno)
+	}
+	return file.obj
+}
+
+// close closes the clients and checks that the file system goes.
+func (p *plant) close(descs ...*fsdev.Desc) {
+	p.t.Helper()
+	await(p.ths[0], func(th *reactor.Thread, done func()) {
+		for _, d := range append(descs, p.desc) {
+			d.Close()
+		}
+		fsdev.Finish(th, func(_ *reactor.Thread, _ any, err error) {
+			if err != nil {
+				p.t.Error(err)
+			}
+			done()
+		}, nil)
+	})
+	if p.m.fs != nil {
+		p.t.Error("the file system was not destructed")
+	}
+}
+
+// TestReactorsShareFiles has running reactors do the same to the same files.
+func TestReactorsShareFiles(t *testing.T) {
+	const threads = 3
+	ops := rounds(40000) / 4 * 4
+	p := newPlant(t, threads)
+	m, desc := p.m, p.desc
+	root, log := m.fs.root.obj, p.mkfile("log")
 	var hammers []*hammer
-	for i, th := range ths {
-		h := &hammer{desc: desc, id: byte('a' + i), root: root, log: file.obj, left: ops, done: make(chan struct{})}
+	for i, th := range p.ths {
+		h := &hammer{desc: desc, id: byte('a' + i), root: root, log: log, left: ops, done: make(chan struct{})}
 		h.buf = bytes.Repeat([]byte{h.id}, hammerRecord)
 		h.iovs = [][]byte{h.buf[:30], h.buf[30:]}
 		hammers = append(hammers, h)
@@ -178,7 +229,7 @@ func TestReactorsShareFiles(t *testing.T) {
 	data := make([]byte, threads*ops/4*hammerRecord+1)
 	l := new(lane)
 	m.fs.initLane(l)
-	n, errno := l.read(m.fs.objects.Get(uint64(file.obj)), nil, 0, uint64(len(data)), [][]byte{data})
+	n, errno := l.read(m.fs.objects.Get(uint64(log)), nil, 0, uint64(len(data)), [][]byte{data})
 	l.close()
 	if errno != 0 || n != uint64(len(data)-1) {
 		t.Errorf("read %d bytes (%v), want %d", n, errno, len(data)-1)
@@ -188,16 +239,5 @@ func TestReactorsShareFiles(t *testing.T) {
 			t.Fatalf("torn record %q", data[:hammerRecord])
 		}
 	}
-	await(ths[0], func(th *reactor.Thread, done func()) {
-		desc.Close()
-		fsdev.Finish(th, func(_ *reactor.Thread, _ any, err error) {
-			if err != nil {
-				t.Error(err)
-			}
-			done()
-		}, nil)
-	})
-	if a := m.fs; a != nil {
-		t.Error("the file system was not destructed")
-	}
+	p.close()
 }

@@ -5,8 +5,8 @@
 //
 // A null device has a root directory, which lists as empty, and one regular file, which every
 // name looks up to. Reads return as many bytes as were asked for (whatever the buffer held
-// before), writes claim to have stored everything. Nothing can be added but by CREATE and
-// MKNOD, which give the one file again.
+// before), writes claim to have stored everything. Nothing can be added but by CREATE, TMPFILE
+// and MKNOD, which give the one file again. Locks exclude nobody.
 //
 // SPDK has no null fsdev; the name and the idea are those of module/bdev/null.
 package null
@@ -14,6 +14,8 @@ package null
 import (
 	"fmt"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/spdk-go/spdk-go/fsdev"
 	"github.com/spdk-go/spdk-go/iochannel"
@@ -35,6 +37,9 @@ const (
 const FileSize = 1 << 30
 
 const blockSize = 4096
+
+// alwaysReady is what POLL finds a file or directory ready for, as poll(2) does.
+const alwaysReady = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDNORM | unix.EPOLLWRNORM
 
 var rootAttr = fsdev.Attr{
 	Ino:     uint64(Root),
@@ -143,6 +148,8 @@ func (d *device) handle(io *fsdev.IO) syscall.Errno {
 	switch io.Type {
 	case fsdev.IOGetattr, fsdev.IOSetattr:
 		io.OutAttr = *attrOf(io.Object)
+	case fsdev.IOStatx:
+		io.OutStatx = fsdev.Statx{Mask: unix.STATX_BASIC_STATS, Attr: *attrOf(io.Object)}
 	case fsdev.IOLookup:
 		if io.Object != Root {
 			return syscall.ENOTDIR
@@ -156,7 +163,7 @@ func (d *device) handle(io *fsdev.IO) syscall.Errno {
 		io.OutSize = uint64(io.Size)
 	case fsdev.IOFopen, fsdev.IOOpendir:
 		io.OutHandle = Handle
-	case fsdev.IOCreate:
+	case fsdev.IOCreate, fsdev.IOTmpfile:
 		if io.Object != Root {
 			return syscall.ENOTDIR
 		}
@@ -182,6 +189,14 @@ func (d *device) handle(io *fsdev.IO) syscall.Errno {
 		}
 	case fsdev.IOCopyFileRange:
 		io.OutSize = io.Length
+	case fsdev.IOLseek:
+		return seek(io)
+	case fsdev.IOGetlk:
+		io.Lock.Type = syscall.F_UNLCK
+	case fsdev.IOPoll:
+		io.OutResult = int32(io.Flags & alwaysReady)
+	case fsdev.IOIoctl:
+		return syscall.ENOTTY
 	case fsdev.IOListxattr:
 		io.OutSize = 0
 	case fsdev.IOSetxattr:
@@ -197,9 +212,26 @@ func (d *device) handle(io *fsdev.IO) syscall.Errno {
 		return syscall.EPERM
 	case fsdev.IOUmount, fsdev.IOForget, fsdev.IOUnlink, fsdev.IORmdir, fsdev.IORename,
 		fsdev.IORelease, fsdev.IOFsync, fsdev.IOFlush, fsdev.IOReaddir, fsdev.IOReleasedir,
-		fsdev.IOFsyncdir, fsdev.IOFlock, fsdev.IOFallocate:
+		fsdev.IOFsyncdir, fsdev.IOFlock, fsdev.IOFallocate, fsdev.IOSyncfs, fsdev.IOSetlk:
 	default:
 		return syscall.ENOSYS
+	}
+	return 0
+}
+
+// seek is LSEEK. All of the file is data, and the hole is what follows it.
+func seek(io *fsdev.IO) syscall.Errno {
+	switch {
+	case io.Object == Root:
+		return syscall.EINVAL
+	case io.Flags != unix.SEEK_DATA && io.Flags != unix.SEEK_HOLE:
+		return syscall.EINVAL
+	case io.Offset >= FileSize:
+		return syscall.ENXIO
+	case io.Flags == unix.SEEK_DATA:
+		io.OutSize = io.Offset
+	default:
+		io.OutSize = FileSize
 	}
 	return 0
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/spdk-go/spdk-go/fsdev"
 	"github.com/spdk-go/spdk-go/iochannel"
@@ -102,6 +103,22 @@ func readlink(ctx any, _ *iochannel.Channel, errno syscall.Errno, target []byte)
 	ctx.(*bench).done(result{Errno: errno, N: uint64(len(target))})
 }
 
+func statx(ctx any, _ *iochannel.Channel, errno syscall.Errno, st *fsdev.Statx) {
+	ctx.(*bench).done(result{Errno: errno, Ino: st.Attr.Ino, N: uint64(st.Mask)})
+}
+
+func lock(ctx any, _ *iochannel.Channel, errno syscall.Errno, l *fsdev.Lock) {
+	ctx.(*bench).done(result{Errno: errno, N: uint64(l.Type)})
+}
+
+func ioctl(ctx any, _ *iochannel.Channel, errno syscall.Errno, _ int32, n uint64) {
+	ctx.(*bench).done(result{Errno: errno, N: n})
+}
+
+func poll(ctx any, _ *iochannel.Channel, errno syscall.Errno, events uint32) {
+	ctx.(*bench).done(result{Errno: errno, N: uint64(events)})
+}
+
 func dirent(any, *iochannel.Channel, []byte, fsdev.FileObject, *fsdev.Attr, uint64) bool {
 	panic("a null device has no directory entries")
 }
@@ -109,6 +126,25 @@ func dirent(any, *iochannel.Channel, []byte, fsdev.FileObject, *fsdev.Attr, uint
 func (b *bench) done(r result) {
 	b.calls++
 	b.got = r
+}
+
+// check submits an operation, which must complete once, later, with what is wanted.
+func (b *bench) check(t *testing.T, op func() syscall.Errno, want result) {
+	t.Helper()
+	b.calls, b.got = 0, result{}
+	if errno := op(); errno != 0 {
+		t.Fatalf("submit: %v", errno)
+	}
+	if b.calls != 0 {
+		t.Error("completed inside of the submit")
+	}
+	b.PollThreads()
+	if b.calls != 1 {
+		t.Errorf("completed %d times", b.calls)
+	}
+	if diff := cmp.Diff(want, b.got); diff != "" {
+		t.Errorf("result (-want +got):\n%s", diff)
+	}
 }
 
 func TestEveryOperation(t *testing.T) {
@@ -202,25 +238,61 @@ func TestEveryOperation(t *testing.T) {
 		}, result{N: 4096}},
 		{"umount", func() syscall.Errno { return d.Umount(ch, 1, status, b) }, result{}},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			b.calls, b.got = 0, result{}
-			if errno := test.op(); errno != 0 {
-				t.Fatalf("submit: %v", errno)
-			}
-			if b.calls != 0 {
-				t.Error("completed inside of the submit")
-			}
-			b.PollThreads()
-			if b.calls != 1 {
-				t.Errorf("completed %d times", b.calls)
-			}
-			if diff := cmp.Diff(test.want, b.got); diff != "" {
-				t.Errorf("result (-want +got):\n%s", diff)
-			}
-		})
+		t.Run(test.name, func(t *testing.T) { b.check(t, test.op, test.want) })
 	}
 	if string(buf) != "untouched" {
 		t.Errorf("the payload was touched: %q", buf)
+	}
+}
+
+func TestEveryOperationBeyondSPDK(t *testing.T) {
+	b := open(t)
+	d, ch := b.desc, b.ch
+	seek := func(obj fsdev.FileObject, offset uint64, whence uint32) func() syscall.Errno {
+		return func() syscall.Errno { return d.Lseek(ch, 1, obj, null.Handle, offset, whence, size, b) }
+	}
+	statxOf := func(obj fsdev.FileObject) func() syscall.Errno {
+		return func() syscall.Errno { return d.Statx(ch, 1, obj, 0, 0, unix.STATX_ALL, statx, b) }
+	}
+	tmpfile := func(obj fsdev.FileObject) func() syscall.Errno {
+		return func() syscall.Errno {
+			return d.Tmpfile(ch, 1, obj, 0o600, syscall.O_RDWR, &fsdev.Creator{}, created, b)
+		}
+	}
+	all := &fsdev.Lock{Type: syscall.F_WRLCK, PID: 1, End: 100}
+	for _, test := range []struct {
+		name string
+		op   func() syscall.Errno
+		want result
+	}{
+		{"lseek to data", seek(null.File, 5, unix.SEEK_DATA), result{N: 5}},
+		{"lseek to the last data", seek(null.File, null.FileSize-1, unix.SEEK_DATA), result{N: null.FileSize - 1}},
+		{"lseek to the hole", seek(null.File, 5, unix.SEEK_HOLE), result{N: null.FileSize}},
+		{"lseek to data beyond the end", seek(null.File, null.FileSize, unix.SEEK_DATA), result{Errno: syscall.ENXIO}},
+		{"lseek to a hole beyond the end", seek(null.File, null.FileSize, unix.SEEK_HOLE), result{Errno: syscall.ENXIO}},
+		{"lseek otherwise", seek(null.File, 0, 0), result{Errno: syscall.EINVAL}},
+		{"lseek in a directory", seek(null.Root, 0, unix.SEEK_DATA), result{Errno: syscall.EINVAL}},
+		{"lseek stale", seek(77, 0, unix.SEEK_DATA), result{Errno: syscall.ESTALE}},
+		{"statx", statxOf(null.File), result{Ino: 2, N: unix.STATX_BASIC_STATS}},
+		{"statx root", statxOf(null.Root), result{Ino: 1, N: unix.STATX_BASIC_STATS}},
+		{"tmpfile", tmpfile(null.Root), result{Obj: null.File, Ino: 2, H: null.Handle}},
+		{"tmpfile in a file", tmpfile(null.File), result{Errno: syscall.ENOTDIR}},
+		{"syncfs", func() syscall.Errno { return d.Syncfs(ch, 1, null.Root, status, b) }, result{}},
+		{"getlk", func() syscall.Errno { return d.Getlk(ch, 1, null.File, null.Handle, 1, all, lock, b) },
+			result{N: syscall.F_UNLCK}},
+		{"setlk", func() syscall.Errno { return d.Setlk(ch, 1, null.File, null.Handle, 1, all, false, status, b) },
+			result{}},
+		{"setlk of another", func() syscall.Errno {
+			return d.Setlk(ch, 1, null.File, null.Handle, 2, all, true, status, b)
+		}, result{}},
+		{"ioctl", func() syscall.Errno {
+			return d.Ioctl(ch, 1, null.File, null.Handle, unix.FS_IOC_GETFLAGS, 0, nil, nil, 0, ioctl, b)
+		}, result{Errno: syscall.ENOTTY}},
+		{"poll", func() syscall.Errno {
+			return d.Poll(ch, 1, null.File, null.Handle, unix.EPOLLIN|unix.EPOLLPRI|unix.EPOLLOUT, 1, false, poll, b)
+		}, result{N: unix.EPOLLIN | unix.EPOLLOUT}},
+	} {
+		t.Run(test.name, func(t *testing.T) { b.check(t, test.op, test.want) })
 	}
 }
 

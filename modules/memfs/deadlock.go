@@ -1,0 +1,79 @@
+package memfs
+
+// waitGraph knows which owner of byte-range locks waits for which, in all files of a file system: who would
+// wait for itself in a circle is refused. As in Linux, an owner that waits several times, which takes several
+// threads, is taken to wait for what it came to wait for last, and of several owners that are in the way the
+// first counts; the others are looked at when it has gone.
+type waitGraph struct {
+	mu      spin
+	n       int // how many wait
+	buckets [256]*rangeRequest
+}
+
+// ownerKey says whose a byte-range lock is: for a client that is a kernel, a process.
+type ownerKey struct {
+	client *client
+	id     uint64
+}
+
+func (g *waitGraph) bucket(k ownerKey) **rangeRequest {
+	h := (k.id ^ k.client.num<<32) * 0x9e3779b97f4a7c15
+	return &g.buckets[h>>56]
+}
+
+// newest returns the newest request that has owner k wait, nil if k does not wait.
+func (g *waitGraph) newest(k ownerKey) *rangeRequest {
+	for r := *g.bucket(k); r != nil; r = r.graphNext {
+		if r.owner.key == k {
+			return r
+		}
+	}
+	return nil
+}
+
+// block notes that r, of which nothing is noted yet, waits for the owner by. It refuses if by waits for r's owner,
+// itself or through others.
+func (g *waitGraph) block(r *rangeRequest, by ownerKey) bool {
+	g.mu.lock()
+	defer g.mu.unlock()
+	next := by
+	for range g.n + 1 { // there may be a circle without r
+		if next == r.owner.key {
+			return false
+		}
+		w := g.newest(next)
+		if w == nil {
+			break
+		}
+		next = w.blocker
+	}
+	r.inGraph, r.blocker = true, by
+	g.n++
+	b := g.bucket(r.owner.key)
+	r.graphNext = *b
+	if r.graphNext != nil {
+		r.graphNext.graphPrev = r
+	}
+	*b = r
+	return true
+}
+
+// remove forgets that r waits.
+func (g *waitGraph) remove(r *rangeRequest) {
+	g.mu.lock()
+	defer g.mu.unlock()
+	if !r.inGraph {
+		return
+	}
+	r.inGraph, r.blocker = false, ownerKey{}
+	g.n--
+	if r.graphPrev != nil {
+		r.graphPrev.graphNext = r.graphNext
+	} else {
+		*g.bucket(r.owner.key) = r.graphNext
+	}
+	if r.graphNext != nil {
+		r.graphNext.graphPrev = r.graphPrev
+	}
+	r.graphPrev, r.graphNext = nil, nil
+}
