@@ -37,7 +37,7 @@ race:
 
 # Ten million steps of the simulation from a new seed; SIM='-sim.steps N -sim.seed N' for others.
 sim:
-	$(GO) test ./test/sim -run TestSim -v $(SIM)
+	$(GO) test ./test/sim -run TestSim -v -sim.seed 0 $(SIM)
 
 # A table on standard output, and bench.json.
 bench:

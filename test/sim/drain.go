@@ -164,7 +164,7 @@ func (w *world) releaseAll() {
 			w.exec(at{t: t}, act)
 			continue
 		}
-		for !w.deliver(t, act) { // those that have been released have filled it
+		for !t.exited && !w.deliver(t, act) { // those that have been released have filled it
 			w.rest()
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 var (
 	stepsFlag = flag.Int("sim.steps", 0, "steps of TestSim; 0 means 200,000 with -short and 10,000,000 without")
-	seedFlag  = flag.Uint64("sim.seed", 0, "seed of TestSim, to repeat a failure; 0 means a new one")
+	seedFlag  = flag.Uint64("sim.seed", 1, "seed of TestSim's first history; 0 means a new one")
 )
 
 // TestSim lives random histories.
