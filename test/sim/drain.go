@@ -61,7 +61,7 @@ func (w *world) stop() {
 		}
 		switch {
 		case t.t.IsExited():
-			t.hasExited(0)
+			t.hasExited(w.clock.now)
 		case w.casualties == 0:
 			w.fail("%v does not exit after Stop, held by %s and %s", t, t.holding(), t.t.Holding())
 		}
