@@ -4,8 +4,8 @@
 //	event_perf -m 0x3 -t 5
 //
 // Flags and output are those of SPDK's program: -m is the mask of the cores, -t the time in
-// seconds, and "lcore N" how many events per second were sent to that core. Other than there a
-// timer ends it all: an event does not read the clock, which can take longer than the rest of it.
+// seconds, and "lcore N" how many events per second were sent to that core. As there, each event
+// reads the clock, which takes about as long as the rest of it.
 //
 // SPDK: test/event/event_perf
 package main
@@ -30,6 +30,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 // perf is the measurement.
 type perf struct {
 	cores []*core
+	end   uint64 // in ticks
 	_     [64]byte
 	ended atomic.Bool
 	_     [64]byte
@@ -53,9 +54,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	fmt.Fprintf(stdout, "Running I/O for %g seconds...", prog.Seconds())
 	p := &perf{}
 	result := prog.Run(cli.Test{
-		Mode:  reactor.ModePoll,
-		Begin: func(_ *reactor.Thread, a *app.App) { p.begin(a.Framework()) },
-		End:   func(*reactor.Thread) { p.ended.Store(true) },
+		Mode: reactor.ModePoll,
+		Begin: func(_ *reactor.Thread, a *app.App) {
+			fw := a.Framework()
+			p.end = fw.Ticks() + uint64(prog.Seconds()*float64(fw.TicksHz()))
+			p.begin(fw)
+		},
+		End: func(*reactor.Thread) { p.ended.Store(true) },
 	})
 	if result.Code != cli.ExitOK {
 		return result.Code
@@ -90,7 +95,7 @@ func startCore(r *reactor.Reactor, arg1, _ any) {
 // sendNext sends the next event. arg1 is the core that it runs on.
 func sendNext(r *reactor.Reactor, arg1, _ any) {
 	c := arg1.(*core)
-	if c.p.ended.Load() {
+	if r.Framework().Ticks() > c.p.end || c.p.ended.Load() {
 		return
 	}
 	c.sent++
