@@ -26,6 +26,7 @@ type channel struct {
 	t        *reactor.Thread
 	trimmer  *reactor.Poller // paused unless trimming
 	trimming bool
+	goingOn  bool // goOn is about to be called
 }
 
 func (m *Memfs) createChannel(ch *iochannel.Channel, c *channel) syscall.Errno {
@@ -40,6 +41,10 @@ func (m *Memfs) createChannel(ch *iochannel.Channel, c *channel) syscall.Errno {
 
 func destroyChannel(_ *iochannel.Channel, c *channel) {
 	c.trimmer.Unregister()
+	for c.unfinished != nil { // nobody else would
+		c.grantMore()
+	}
+	c.completeWoken()
 	c.lane.close()
 }
 
@@ -83,9 +88,26 @@ func (c *channel) run(io *fsdev.IO) {
 	default:
 		io.Complete(errno)
 	}
+	c.followUp()
+}
+
+// followUp does what an operation has left to be done for others.
+func (c *channel) followUp() {
 	if c.woken != nil {
 		c.completeWoken()
 	}
+	if c.unfinished != nil && !c.goingOn {
+		c.goingOn = true
+		c.t.Defer(goOn, c)
+	}
+}
+
+// goOn has those that wait for locks served, a part of them in a round.
+func goOn(_ *reactor.Thread, ctx any) {
+	c := ctx.(*channel)
+	c.goingOn = false
+	c.grantMore()
+	c.followUp()
 }
 
 // retry runs an operation that was put off, on the thread's next round.

@@ -1,14 +1,19 @@
 package memfs
 
+import "math/rand/v2"
+
 // waitGraph knows which owner of byte-range locks waits for which, in all files of a file system: who would
 // wait for itself in a circle is refused. As in Linux, an owner that waits several times, which takes several
 // threads, is taken to wait for what it came to wait for last, and of several owners that are in the way the
 // first counts; the others are looked at when it has gone.
 type waitGraph struct {
+	factor  uint64 // odd, random: clients choose the numbers of owners
 	mu      spin
 	n       int // how many wait
 	buckets [256]*rangeRequest
 }
+
+func newWaitGraph() *waitGraph { return &waitGraph{factor: rand.Uint64() | 1} }
 
 // ownerKey says whose a byte-range lock is: for a client that is a kernel, a process.
 type ownerKey struct {
@@ -17,7 +22,7 @@ type ownerKey struct {
 }
 
 func (g *waitGraph) bucket(k ownerKey) **rangeRequest {
-	h := (k.id ^ k.client.num<<32) * 0x9e3779b97f4a7c15
+	h := (k.id ^ k.client.num<<32) * g.factor
 	return &g.buckets[h>>56]
 }
 
@@ -32,8 +37,8 @@ func (g *waitGraph) newest(k ownerKey) *rangeRequest {
 }
 
 // block notes that r, of which nothing is noted yet, waits for the owner by. It refuses if by waits for r's owner,
-// itself or through others.
-func (g *waitGraph) block(r *rangeRequest, by ownerKey) bool {
+// itself or through others. Every step to find that out costs.
+func (g *waitGraph) block(r *rangeRequest, by ownerKey, budget *int) bool {
 	g.mu.lock()
 	defer g.mu.unlock()
 	next := by
@@ -41,6 +46,7 @@ func (g *waitGraph) block(r *rangeRequest, by ownerKey) bool {
 		if next == r.owner.key {
 			return false
 		}
+		*budget -= stepCost
 		w := g.newest(next)
 		if w == nil {
 			break
@@ -58,7 +64,7 @@ func (g *waitGraph) block(r *rangeRequest, by ownerKey) bool {
 	return true
 }
 
-// remove forgets that r waits.
+// remove forgets whom r waits for, if that is noted.
 func (g *waitGraph) remove(r *rangeRequest) {
 	g.mu.lock()
 	defer g.mu.unlock()

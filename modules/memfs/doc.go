@@ -26,8 +26,9 @@
 //     next to each other in a file are mostly next to each other in memory and are copied in one go.
 //     Freed pages are used again first; whatever exceeds 64 MiB of free memory goes back to the system,
 //     a few groups of 2 MiB every 10 ms.
-//   - flock(2) locks are in a table per file. Who has to wait is answered later, from whatever thread
-//     ends the wait, on the thread of the request.
+//   - The locks of flock(2) and fcntl(2) are in a table per file. Who has to wait is answered later, from
+//     whatever thread ends the wait, on the thread of the request. If very many wait for one lock they get
+//     it bit by bit, in several rounds of the thread that ended it.
 //
 // # Locks
 //
@@ -44,8 +45,8 @@
 //     stays as it is. That keeps directories from being moved below themselves.
 //   - Spin locks guard lists that have no failing path: a client's handles, a file's lock table, the
 //     files without names. They are held for a few pointer writes (a lock table: for a walk over its
-//     waiters). A client's comes after a lock table's; otherwise none is taken while another is held,
-//     and no other lock either.
+//     locks, or a part of its waiters). A client's and that of the graph of who waits for whom come after a
+//     lock table's; otherwise none is taken while another is held, and no other lock either.
 //
 // Reference counts, the lookups of an inode, the counts of pages and inodes and the bits of the arena are
 // atomic. An inode whose count drops to zero is declared dead in its lock word: nobody locks it any
@@ -58,6 +59,11 @@
 // forgotten, and the files without a name that were only kept by them freed. MOUNT offers the client to
 // work without OPEN: then every operation on data is given the object alone, as it is when Handle is
 // zero. A client must not use a descriptor concurrently with its UMOUNT.
+//
+// An owner of byte-range locks (fcntl(2)) is a client's, and known by the number that the client gives it. Its
+// locks on a file end with a FLUSH that names it, with the handle through which it locked last, or with the
+// client. MOUNT says that nothing needs to be synced, but a client that has its byte-range locks kept here has
+// to send FLUSH all the same.
 //
 // O_APPEND is obeyed by the flags of each WRITE (or those of the handle if a WRITE has none) unless the
 // client caches writes, in which case it has found the place itself. A client with a page cache that does
@@ -79,6 +85,9 @@
 //   - Names have 255 bytes at most, link targets 4095, files 2^63-1 bytes, extended attributes 255 bytes of
 //     name, 64 KiB of value and 64 KiB of names per file. Their name spaces are user, trusted and
 //     security; system, that is ACLs, is EOPNOTSUPP.
+//   - A file has 4096 flock(2) locks and 4096 byte-range locks at most, and [Opts].LockWaiters requests of the
+//     whole file system wait: ENOLCK. An owner of byte-range locks that would wait for itself gets EDEADLK, as
+//     in Linux, but in circles of any length.
 //   - LSEEK counts what FALLOCATE has allocated and nobody has written as a hole.
 //   - COPY_FILE_RANGE copies 8 MiB at a time. FALLOCATE knows KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE.
 //   - Access times follow relatime without its daily update.

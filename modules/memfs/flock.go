@@ -62,7 +62,7 @@ func (t *lockTable) request(l *lane, r *lockRequest, unlock, nonblocking bool) s
 		t.endHold(old)
 	}
 	// Whoever changes a lock comes before those that wait, who are granted what is left.
-	defer t.grantFlocks(l)
+	defer t.grant(l)
 	switch {
 	case unlock:
 		return 0
@@ -113,9 +113,13 @@ func (t *lockTable) endHold(r *lockRequest) {
 	r.tie.unbind()
 }
 
-// grantFlocks gives locks to those that wait, up to the first who has to wait on.
-func (t *lockTable) grantFlocks(l *lane) {
+// grantFlocks gives locks to those that wait, up to the first who has to wait on, and says whether it came that
+// far.
+func (t *lockTable) grantFlocks(l *lane, budget *int) bool {
 	for r := t.waiters.head; r != nil && !t.conflicts(r) && t.held < maxHolders; r = t.waiters.head {
+		if *budget -= lookCost + t.held; *budget < 0 {
+			return false
+		}
 		h := r.tie.h
 		t.endWait(l, r, 0)
 		// A client may ask twice for one open file. The second lock replaces the first,
@@ -125,4 +129,5 @@ func (t *lockTable) grantFlocks(l *lane) {
 		}
 		t.hold(r, h)
 	}
+	return true
 }

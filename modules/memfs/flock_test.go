@@ -18,13 +18,16 @@ type locker struct {
 	waiting map[uint64]*lockRequest
 }
 
-func newLocker(t *testing.T, o Opts) *locker {
+func newLocker(t testing.TB, o Opts) *locker {
 	r := newRig(t, o)
 	return &locker{rig: r, n: r.node(r.mkfile(r.root, "f")), waiting: map[uint64]*lockRequest{}}
 }
 
 // woke returns whose wait is over since the last call, and how it ended.
 func (k *locker) woke() string {
+	for k.unfinished != nil {
+		k.grantMore()
+	}
 	var s []string
 	for r := k.takeWoken(); r != nil; r = r.nextWoken {
 		e := fmt.Sprint(r.io.Unique)

@@ -38,7 +38,7 @@ type fileSystem struct {
 	_       [64]byte
 
 	waiters  atomic.Int64              // requests that wait for a lock
-	graph    waitGraph                 // who waits for whom
+	graph    *waitGraph                // who waits for whom
 	mounts   atomic.Uint64             // epoch << 32 | clients that are mounted
 	clients  atomic.Pointer[[]*client] // copied to be changed
 	renameLk tryLock                   // while a directory gets another parent
@@ -65,7 +65,8 @@ type lane struct {
 	// errBusy before are repeated with it.
 	insist bool
 
-	woken *lockRequest // requests that no longer wait, for the caller of the operation to complete
+	woken      *lockRequest // requests that no longer wait, for the caller of the operation to complete
+	unfinished *lockTable   // tables for the caller to go on with, see grantMore
 
 	spareRange *rangeRequest // for the next
 
@@ -83,6 +84,7 @@ func newFileSystem(o *Opts) (*fileSystem, error) {
 		maxWaiters: int64(o.LockWaiters),
 		objects:    fsdev.NewHandleTable[inode](int(o.Inodes)),
 		handles:    fsdev.NewHandleTable[handle](int(o.Handles)),
+		graph:      newWaitGraph(),
 		now:        time.Now,
 	}
 	var err error

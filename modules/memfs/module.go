@@ -26,8 +26,8 @@ type Opts struct {
 	// Handles is how many files and directories can be open at a time, by all clients.
 	// Default: 1 Mi.
 	Handles int
-	// LockWaiters is how many requests can wait for flock(2) locks at a time, each with an IO of the
-	// framework. Default: 1024.
+	// LockWaiters is how many requests can wait for locks, of flock(2) and fcntl(2), at a time, each with
+	// an IO of the framework. Default: 1024.
 	LockWaiters int
 	// RootMode is the permission bits of the root directory. Default: 01777, as in tmpfs.
 	RootMode uint32

@@ -126,7 +126,7 @@ func (l *lane) flush(desc *fsdev.Desc, n *inode, owner uint64) {
 	t.mu.lock()
 	if o := t.ownerOf(ownerKey{l.fs.clientOf(desc), owner}); o != nil && o.pieces > 0 {
 		t.dropRanges(o)
-		t.grantRanges(l)
+		t.grant(l)
 	}
 	t.mu.unlock()
 }
@@ -192,7 +192,8 @@ func (t *lockTable) setRange(l *lane, r *rangeRequest, wait bool) syscall.Errno 
 // waitForRange has r, which b is in the way of, wait. Errors: EDEADLK, ENOLCK.
 func (t *lockTable) waitForRange(l *lane, r *rangeRequest, o *rangeOwner, b *byteRange, h *handle) syscall.Errno {
 	r.owner = o
-	if !t.graph.block(r, b.owner.key) {
+	budget := 0 // what a request takes for itself, it does at once
+	if !t.graph.block(r, b.owner.key, &budget) {
 		return syscall.EDEADLK
 	}
 	if errno := t.wait(l, &r.lockRequest, r.key.client, h); errno != 0 {
@@ -209,29 +210,50 @@ func (t *lockTable) assign(l *lane, r *rangeRequest, o *rangeOwner, h *handle) s
 	if len(s.all)+2 > maxRanges && len(s.all)+s.growth(o, r.start, r.end, r.lock, r.exclusive) > maxRanges {
 		return syscall.ENOLCK
 	}
-	loosened := s.assign(o, r.start, r.end, r.lock, r.exclusive, r.pid)
+	if s.assign(o, r.start, r.end, r.lock, r.exclusive, r.pid) {
+		t.unblock(o.key)
+	}
 	if r.lock {
 		o.endWith(h)
 	}
 	t.tidy(o)
-	if loosened {
-		t.grantRanges(l)
+	if t.toGrant > 0 {
+		t.grant(l)
 	}
 	return 0
 }
 
-// grantRanges gives locks to those that wait and can have them, in the order of their coming. Who cannot is in
-// nobody's way who came later: as in Linux, that would be one more way to a deadlock.
-func (t *lockTable) grantRanges(l *lane) {
-	for again := true; again; {
+// unblock has those that wait for k looked at anew: it no longer has all that it had.
+func (t *lockTable) unblock(k ownerKey) {
+	for w := t.rangeWaiters.head; w != nil; w = w.next {
+		if w.rng.inGraph && w.rng.blocker == k {
+			t.graph.remove(w.rng)
+			t.toGrant++
+		}
+	}
+}
+
+// grantRanges gives locks to those that were unblocked and can have them, in the order of their coming, and says
+// whether all were looked at. Who has to wait on is in nobody's way who came later: as in Linux, that would be
+// one more way to a deadlock.
+func (t *lockTable) grantRanges(l *lane, budget *int) bool {
+	for again := true; again && t.toGrant > 0; {
 		again = false
-		for w := t.rangeWaiters.head; w != nil; {
+		for w := t.rangeWaiters.head; w != nil && t.toGrant > 0; {
 			r := w.rng
 			w = w.next
+			if r.inGraph {
+				continue
+			}
+			if *budget -= lookCost + len(t.ranges.all); *budget < 0 {
+				return false
+			}
 			o := r.owner
 			if b := t.ranges.conflict(o, r.start, r.end, r.exclusive); b != nil {
-				if r.blocker != b.owner.key {
-					t.graph.remove(r)
+				if t.graph.block(r, b.owner.key, budget) {
+					t.toGrant--
+				} else {
+					t.endWait(l, &r.lockRequest, syscall.EDEADLK)
 				}
 				continue
 			}
@@ -239,24 +261,16 @@ func (t *lockTable) grantRanges(l *lane) {
 				t.endWait(l, &r.lockRequest, syscall.ENOLCK)
 				continue
 			}
-			// A thread of the owner may have got an exclusive lock meanwhile, which becomes a shared one.
-			again = t.ranges.assign(o, r.start, r.end, true, r.exclusive, r.pid) || again
+			loosened := t.ranges.assign(o, r.start, r.end, true, r.exclusive, r.pid)
 			o.endWith(r.tie.h)
 			t.endWait(l, &r.lockRequest, 0)
+			if loosened { // a thread of the owner had got an exclusive lock meanwhile
+				t.unblock(o.key)
+				again = true
+			}
 		}
 	}
-	// Whom the others wait for now is told when nothing that was true before is in the graph any more.
-	for w := t.rangeWaiters.head; w != nil; {
-		r := w.rng
-		w = w.next
-		if r.inGraph {
-			continue
-		}
-		b := t.ranges.conflict(r.owner, r.start, r.end, r.exclusive)
-		if !t.graph.block(r, b.owner.key) {
-			t.endWait(l, &r.lockRequest, syscall.EDEADLK)
-		}
-	}
+	return true
 }
 
 // endWith ties the locks of o to h, or to the client.
@@ -270,7 +284,24 @@ func (o *rangeOwner) endWith(h *handle) {
 // dropRanges ends all locks of o. The caller grants what becomes free to those that wait.
 func (t *lockTable) dropRanges(o *rangeOwner) {
 	t.ranges.removeAll(o)
+	t.unblock(o.key)
 	t.tidy(o)
+}
+
+// dropTiedRanges ends what is tied to h, everything if h is nil, as dropRanges does.
+func (t *lockTable) dropTiedRanges(h *handle) {
+	t.ranges.removeTied(h)
+	for w := t.rangeWaiters.head; w != nil; w = w.next {
+		if w.rng.inGraph {
+			t.graph.remove(w.rng)
+			t.toGrant++
+		}
+	}
+	for o := t.owners; o != nil; {
+		next := o.next
+		t.tidy(o)
+		o = next
+	}
 }
 
 // ownerOf returns an owner of the table, nil if it has nothing here.

@@ -64,7 +64,10 @@ func (p *process) to(file, i, want int) {
 
 func (p *process) next() {
 	p.left--
-	if p.left < -2 || len(p.errs) > 0 {
+	if len(p.errs) > 0 {
+		p.left = min(p.left, -1) // nobody shall wait for it
+	}
+	if p.left < -2 {
 		p.ch.Put()
 		close(p.done)
 		return

@@ -83,31 +83,29 @@ func (s *rangeSet) assign(o *rangeOwner, start, end uint64, lock, exclusive bool
 	var rest byteRange // what is left behind the end
 	lo := s.reaching(max(start, 1) - 1)
 	kept, i := lo, lo
-	keep := func(b byteRange) {
-		s.all[kept] = b
-		kept++
-	}
 	for ; i < len(s.all) && s.all[i].start <= end+1; i++ {
-		b := s.all[i]
+		b := &s.all[i]
 		switch {
 		case b.owner != o || b.end+1 < start:
-			keep(b)
 		case b.joins(lock, exclusive):
 			added.start = min(added.start, b.start)
 			added.end = max(added.end, b.end)
-		case b.isBeside(start, end):
-			keep(b)
-		default:
+			continue
+		case !b.isBeside(start, end):
 			loosened = loosened || !lock || b.exclusive
 			if b.end > end {
-				rest = b
+				rest = *b
 				rest.start = end + 1
 			}
-			if b.start < start {
-				b.end = start - 1
-				keep(b)
+			if b.start >= start {
+				continue
 			}
+			b.end = start - 1
 		}
+		if kept < i {
+			s.all[kept] = *b
+		}
+		kept++
 	}
 	s.all = slices.Delete(s.all, kept, i)
 	if lock {
@@ -116,7 +114,7 @@ func (s *rangeSet) assign(o *rangeOwner, start, end uint64, lock, exclusive bool
 	if rest.owner != nil {
 		s.insert(rest)
 	}
-	s.settle(lo)
+	s.settle(lo, kept+2)
 	o.pieces += len(s.all) - before
 	return loosened
 }
@@ -134,24 +132,36 @@ func (s *rangeSet) insert(b byteRange) {
 	s.all = slices.Insert(s.all, lo, b)
 }
 
-// settle sets the reach of the ranges from index i on.
-func (s *rangeSet) settle(i int) {
+// settle sets the reach of the ranges from index i on. Those up to index last have changed.
+func (s *rangeSet) settle(i, last int) {
 	reach := uint64(0)
 	if i > 0 {
 		reach = s.all[i-1].reach
 	}
 	for ; i < len(s.all); i++ {
 		reach = max(reach, s.all[i].end)
+		if i > last && s.all[i].reach == reach {
+			break
+		}
 		s.all[i].reach = reach
 	}
 }
 
 // removeAll takes away all that o has.
 func (s *rangeSet) removeAll(o *rangeOwner) {
-	if o.pieces == 0 {
-		return
-	}
 	s.all = slices.DeleteFunc(s.all, func(b byteRange) bool { return b.owner == o })
-	s.settle(0)
+	s.settle(0, len(s.all))
 	o.pieces = 0
+}
+
+// removeTied takes away what ends with h, everything if h is nil.
+func (s *rangeSet) removeTied(h *handle) {
+	s.all = slices.DeleteFunc(s.all, func(b byteRange) bool {
+		gone := h == nil || b.owner.tie.h == h
+		if gone {
+			b.owner.pieces--
+		}
+		return gone
+	})
+	s.settle(0, len(s.all))
 }
