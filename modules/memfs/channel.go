@@ -84,6 +84,8 @@ func (c *channel) run(io *fsdev.IO) {
 	case errBusy:
 		io.Ctx = stateRetry
 		c.t.Defer(retry, io)
+	case errMore:
+		c.t.Defer(resume, io)
 	case errWait:
 	default:
 		io.Complete(errno)
@@ -122,6 +124,12 @@ func retry(_ *reactor.Thread, ctx any) {
 	c.insist = true
 	c.run(io)
 	c.insist = false
+}
+
+// resume goes on with an operation of which a part is done.
+func resume(_ *reactor.Thread, ctx any) {
+	io := ctx.(*fsdev.IO)
+	iochannel.Ctx[channel](io.Channel()).run(io)
 }
 
 // pause lets some time pass, more with every attempt, without touching what others wait for.

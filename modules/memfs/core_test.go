@@ -48,6 +48,12 @@ func newRig(tb testing.TB, o Opts) *rig {
 	return r
 }
 
+// umount is all of an UMOUNT.
+func (l *lane) umount(desc *fsdev.Desc) {
+	for !l.umountPart(desc) {
+	}
+}
+
 // must fails the test unless errno is 0.
 func (r *rig) must(errno syscall.Errno) {
 	r.Helper()

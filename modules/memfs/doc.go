@@ -92,6 +92,7 @@
 //   - COPY_FILE_RANGE copies 8 MiB at a time. FALLOCATE knows KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE.
 //   - Access times follow relatime without its daily update.
 //   - STATX tells the time of birth. There are no attributes of files such as "immutable", and no IOCTL.
-//   - A request is not cut into pieces: its time on the reactor is that of the memory it copies, clears or
-//     frees, a millisecond for some gigabytes freed, or some 0.4 ms when a new huge page is touched.
+//   - UMOUNT closes what the client leaves open in pieces of some 0.3 ms, one in a round of the thread. No other
+//     request is cut into pieces: its time on the reactor is that of the memory it copies, clears or frees, a
+//     millisecond for some gigabytes freed, or some 0.4 ms when a new huge page is touched.
 package memfs

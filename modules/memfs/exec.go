@@ -11,8 +11,11 @@ import (
 // alwaysReady is what files and directories are ready for, as in poll(2): they never become it.
 const alwaysReady = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDNORM | unix.EPOLLWRNORM
 
+// errMore says that a part of an operation is done, and the rest has to follow. It never leaves the package.
+const errMore = syscall.Errno(0xfffc)
+
 // exec carries out an operation once and returns its errno, errBusy to have it tried again (nothing
-// has happened yet), or errWait when it completes by itself.
+// has happened yet), errMore to have it gone on with, or errWait when it completes by itself.
 func (c *channel) exec(io *fsdev.IO) syscall.Errno {
 	switch io.Type {
 	case fsdev.IOMount:
@@ -21,7 +24,9 @@ func (c *channel) exec(io *fsdev.IO) syscall.Errno {
 		io.OutObject = c.mount(io.Desc(), io.Mount.WritebackCache)
 		return 0
 	case fsdev.IOUmount:
-		c.umount(io.Desc())
+		if !c.umountPart(io.Desc()) {
+			return errMore
+		}
 		return 0
 	case fsdev.IOForget:
 		c.forget(io.Object, io.Nlookup)

@@ -67,6 +67,7 @@ type lane struct {
 
 	woken      *lockRequest // requests that no longer wait, for the caller of the operation to complete
 	unfinished *lockTable   // tables for the caller to go on with, see grantMore
+	spent      int          // what closing handles and freeing files has cost, see umountPart
 
 	spareRange *rangeRequest // for the next
 

@@ -29,6 +29,7 @@ type client struct {
 	num       uint64 // that no other client has
 	mounted   bool   // written by mount and umount only, which a client does not do at the same time
 	writeback bool   // written by mount. The client caches writes: it resolves O_APPEND itself.
+	wasLast   bool   // written by umountPart: no other was mounted
 
 	mu      spin
 	handles *handle
@@ -85,50 +86,6 @@ func (l *lane) mount(desc *fsdev.Desc, writeback bool) fsdev.FileObject {
 	return l.fs.root.obj
 }
 
-// umount is UMOUNT: the client's handles are closed and its locks dropped, and if no other client
-// is mounted, all lookups are forgotten.
-func (l *lane) umount(desc *fsdev.Desc) {
-	c := l.fs.clientOf(desc)
-	if c == nil {
-		return
-	}
-	for {
-		c.mu.lock()
-		h := c.handles
-		if h == nil {
-			c.mu.unlock()
-			break
-		}
-		id := h.id
-		c.mu.unlock()
-		l.closeHandle(id)
-	}
-	for {
-		c.mu.lock()
-		k := c.locks
-		c.mu.unlock()
-		if k == nil {
-			break
-		}
-		k.table.drop(l, c, k)
-	}
-	l.fs.dropClient(c)
-	if !c.mounted {
-		return
-	}
-	for {
-		m := l.fs.mounts.Load()
-		if uint32(m) != 1 {
-			if l.fs.mounts.CompareAndSwap(m, m-1) {
-				return
-			}
-		} else if l.fs.mounts.CompareAndSwap(m, m-1+1<<32) {
-			l.dropOrphans()
-			return
-		}
-	}
-}
-
 // open makes a handle for n, which the caller has locked.
 // Errors: ENFILE, ESTALE (n lost its last reference).
 func (l *lane) open(desc *fsdev.Desc, n *inode, flags uint32) (fsdev.FileHandle, syscall.Errno) {
@@ -162,6 +119,7 @@ func (l *lane) closeHandle(id fsdev.FileHandle) bool {
 	if h == nil {
 		return false
 	}
+	l.spent += closeCost
 	c := h.owner
 	c.mu.lock()
 	h.closed = true

@@ -185,13 +185,16 @@ func (l *lane) put(n *inode) {
 // reap frees a dead inode that nobody has locked.
 func (l *lane) reap(n *inode) {
 	fs := l.fs
+	l.spent += reapCost
 	fs.objects.Free(uint64(n.obj))
 	fs.forgetOrphan(n)
 	if t := n.locks.Load(); t != nil {
 		t.dropAll(l)
 	}
 	if n.file != nil {
-		fs.unreserve(n.file.release(fs.arena, 0, 1<<63>>pageShift, false))
+		freed := n.file.release(fs.arena, 0, 1<<63>>pageShift, false)
+		fs.unreserve(freed)
+		l.spent += int(freed)
 	}
 	if n.xattrs != nil {
 		fs.unreserve(n.xattrs.pages())

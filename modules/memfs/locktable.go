@@ -255,6 +255,7 @@ func (l *lane) abortLock(r *lockRequest) bool {
 // drop ends what k ties to c, if it still does.
 func (t *lockTable) drop(l *lane, c *client, k *lockTie) {
 	t.mu.lock()
+	l.spent += lookCost + len(t.ranges.all)
 	if k.tied && k.client == c {
 		if k.req != nil {
 			t.end(l, k.req)
@@ -280,6 +281,7 @@ func (t *lockTable) end(l *lane, r *lockRequest) {
 func (t *lockTable) dropHandle(l *lane, h *handle) {
 	t.mu.lock()
 	if h.locks > 0 {
+		l.spent += lookCost + t.held + len(t.ranges.all)
 		t.dropIf(l, h)
 	}
 	t.mu.unlock()

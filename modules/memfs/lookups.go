@@ -72,22 +72,3 @@ func (l *lane) dropStaleLookups(n *inode) {
 		}
 	}
 }
-
-// dropOrphans drops the lookups of earlier epochs on all files without a name.
-func (l *lane) dropOrphans() {
-	for i := range l.fs.orphans {
-		o := &l.fs.orphans[i]
-		for {
-			o.mu.lock()
-			n := o.head
-			for n != nil && (n.lookups.Load()&lookupMask == 0 || n.lookups.Load()>>lookupBits == l.fs.epoch()) {
-				n = n.orphanNext
-			}
-			o.mu.unlock()
-			if n == nil {
-				break
-			}
-			l.dropStaleLookups(n)
-		}
-	}
-}
