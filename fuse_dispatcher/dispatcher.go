@@ -2,11 +2,14 @@ package fusedispatcher
 
 import (
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/spdk-go/spdk-go/fsdev"
 	"github.com/spdk-go/spdk-go/iochannel"
+	"github.com/spdk-go/spdk-go/log"
 	"github.com/spdk-go/spdk-go/mempool"
 	"github.com/spdk-go/spdk-go/reactor"
 )
@@ -43,6 +46,9 @@ type Opts struct {
 	// Event, which may be nil, is called with EventCtx.
 	Event    EventFunc
 	EventCtx any
+	// Log receives what clients do that they should not: malformed requests, at most 10 lines at
+	// once and one a second. nil means slog.Default. It is never called from a reactor.
+	Log *slog.Logger
 }
 
 // Dispatcher serves an fsdev to one FUSE client.
@@ -59,6 +65,7 @@ type Dispatcher struct {
 	openDesc atomic.Pointer[fsdev.Desc]
 	notify   atomic.Pointer[notifyHook]
 
+	log     *log.Limiter
 	control control
 	gone    goneStats
 }
@@ -124,6 +131,9 @@ func Create(t *reactor.Thread, o Opts) (*Dispatcher, error) {
 		}
 	}
 	d := &Dispatcher{opts: o, ctl: t}
+	d.log = log.NewLimiter(o.Log, "fuse_dispatcher", log.Limits{Now: func() time.Duration {
+		return t.Framework().Duration(t.Framework().Ticks())
+	}})
 	d.SetNotify(o.Notify, o.NotifyCtx)
 	var err error
 	d.dev, err = iochannel.RegisterDevice(t, d, "fuse_disp_"+o.FsdevName, d.createChannel, destroyChannel)

@@ -156,7 +156,7 @@ func doMknod(r *request) {
 	in := args[MknodIn](r)
 	by, errno := r.creator(in.Umask)
 	if errno != 0 {
-		r.fail(errno)
+		r.refuse(errno, badExtension)
 		return
 	}
 	r.started(r.sess.desc.Mknod(r.c.fsdevCh, r.seq, r.object(), r.name, in.Mode, in.Rdev, &by, entryDone, r))
@@ -166,7 +166,7 @@ func doMkdir(r *request) {
 	in := args[MkdirIn](r)
 	by, errno := r.creator(in.Umask)
 	if errno != 0 {
-		r.fail(errno)
+		r.refuse(errno, badExtension)
 		return
 	}
 	r.started(r.sess.desc.Mkdir(r.c.fsdevCh, r.seq, r.object(), r.name, in.Mode, &by, entryDone, r))

@@ -3,6 +3,7 @@ package fusedispatcher_test
 import (
 	"bytes"
 	"encoding/binary"
+	"log/slog"
 	"slices"
 	"syscall"
 	"testing"
@@ -339,6 +340,9 @@ func newBed(tb testing.TB, threads int, o fusedispatcher.Opts) *bed {
 	}
 	b.fs = newFakeFS(tb, b.t, fsName)
 	o.FsdevName = fsName
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	if o.MaxRequests == 0 {
 		o.MaxRequests = 48
 	}

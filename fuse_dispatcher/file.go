@@ -45,7 +45,7 @@ func doCreate(r *request) {
 	}
 	by, errno := r.creator(in.Umask)
 	if errno != 0 {
-		r.fail(errno)
+		r.refuse(errno, badExtension)
 		return
 	}
 	r.started(r.sess.desc.Create(r.c.fsdevCh, r.seq, r.object(), r.name, in.Mode, flags, &by, createDone, r))
@@ -61,7 +61,7 @@ func doTmpfile(r *request) {
 	}
 	by, errno := r.creator(in.Umask)
 	if errno != 0 {
-		r.fail(errno)
+		r.refuse(errno, badExtension)
 		return
 	}
 	r.started(r.sess.desc.Tmpfile(r.c.fsdevCh, r.seq, r.object(), in.Mode, flags, &by, createDone, r))
@@ -104,7 +104,7 @@ func dataDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, n uint64) {
 func doWrite(r *request) {
 	in := args[WriteIn](r)
 	if int(in.Size) > r.in.left {
-		r.fail(syscall.EINVAL)
+		r.refuse(syscall.EINVAL, missingPayload)
 		return
 	}
 	flags := r.sess.writebackFlags(r.sess.arch.hostOpenFlags(in.Flags))

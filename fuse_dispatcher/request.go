@@ -106,7 +106,7 @@ func (r *request) start() {
 		r.hdr = InHeader{}
 		r.in.read(Bytes(&r.hdr)[:total]) // perhaps the opcode and the unique
 		r.op = &opcodes[tableIndex(r.hdr.Opcode)]
-		r.fail(syscall.EINVAL)
+		r.refuse(syscall.EINVAL, "it is shorter than its header")
 		return
 	}
 	i := tableIndex(r.hdr.Opcode)
@@ -115,7 +115,7 @@ func (r *request) start() {
 
 	size := int(r.hdr.Len)
 	if size < inHeaderSize || size > total {
-		r.fail(syscall.EINVAL)
+		r.refuse(syscall.EINVAL, "its length is not what it says")
 		return
 	}
 	r.in.left -= total - size
@@ -131,7 +131,7 @@ func (r *request) start() {
 	r.index = len(r.c.active)
 	r.c.active = append(r.c.active, r)
 	if errno := r.parse(r.sess.sizes[i]); errno != 0 {
-		r.fail(errno)
+		r.refuse(errno, "its arguments, its names or the room for a reply")
 		return
 	}
 	r.op.handler(r)
@@ -139,10 +139,28 @@ func (r *request) start() {
 
 func (r *request) startControl() {
 	if r.out.left < outHeaderSize {
-		r.fail(syscall.EINVAL)
+		r.refuse(syscall.EINVAL, "there is no room for a reply")
 		return
 	}
 	r.op.handler(r)
+}
+
+// Reasons to refuse a request that several handlers have.
+const (
+	missingPayload = "its payload is not all there"
+	badExtension   = "what follows its names"
+)
+
+// refuse fails a request that is malformed, and says so at a bounded rate. A name that is too
+// long is no more than a user's mistake.
+func (r *request) refuse(errno syscall.Errno, why string) {
+	if errno != syscall.ENAMETOOLONG {
+		if line, ok := r.c.d.log.Allow(); ok {
+			line.Warn("a malformed request is refused", "fsdev", r.c.d.opts.FsdevName, "opcode", r.op.name,
+				"number", r.hdr.Opcode, "unique", r.hdr.Unique, "why", why, "error", errno)
+		}
+	}
+	r.fail(errno)
 }
 
 // parse copies arguments and names.

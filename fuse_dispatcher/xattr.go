@@ -19,7 +19,7 @@ func doSetxattr(r *request) {
 		r.fail(syscall.E2BIG)
 		return
 	case int(in.Size) > r.in.left:
-		r.fail(syscall.EINVAL)
+		r.refuse(syscall.EINVAL, missingPayload)
 		return
 	}
 	r.iovs = r.in.slices(r.segs[:0], int(in.Size))
