@@ -1,7 +1,11 @@
 package fusedispatcher_test
 
 import (
+	"bytes"
 	"encoding/binary"
+	"math"
+	"slices"
+	"syscall"
 	"testing"
 
 	"github.com/spdk-go/spdk-go/fsdev"
@@ -24,6 +28,14 @@ func FuzzRawRequest(f *testing.F) {
 		f.Add(m, []byte{45, 3, 1, 41, 56})
 		f.Add(m, []byte{8, 255, 40})
 		f.Add(m, []byte{0, 255})
+	}
+	for i := range creatorCases {
+		c := &creatorCases[i]
+		e := join(ext(2, secctx("security.a", "value"), secctx("security.b", "")), ext(FUSE_EXT_GROUPS, groups(1, 7)))
+		m := message(InHeader{Opcode: c.op, Unique: 2, NodeID: node, TotalExtlen: uint16(len(e) / 8)},
+			append(slices.Clone(c.parts), e)...)
+		f.Add(m, []byte{45, 200})
+		f.Add(m, []byte{36, 200, 60})
 	}
 	for _, op := range []uint32{0, 7, 54, FUSE_INIT, FUSE_DESTROY, FUSE_INTERRUPT, FUSE_BATCH_FORGET, FUSE_NOTIFY_REPLY,
 		CUSE_INIT, 1<<32 - 1} {
@@ -80,7 +92,8 @@ func fuzzRawRequest(t *testing.T, raw, cuts []byte) {
 
 // checkIO wants a module to be shown nothing that it must not see.
 func checkIO(t *testing.T, io *fsdev.IO) {
-	if io.Type == fsdev.IORead || io.Type == fsdev.IOWrite || io.Type == fsdev.IOGetxattr || io.Type == fsdev.IOListxattr {
+	switch io.Type {
+	case fsdev.IORead, fsdev.IOWrite, fsdev.IOGetxattr, fsdev.IOListxattr, fsdev.IOIoctl:
 		n := 0
 		for _, v := range io.Iovs {
 			n += len(v)
@@ -94,8 +107,26 @@ func checkIO(t *testing.T, io *fsdev.IO) {
 		fsdev.IOLink, fsdev.IOCreate:
 		checkName(t, io, io.Name)
 	}
-	if io.Type == fsdev.IORename {
+	switch io.Type {
+	case fsdev.IORename:
 		checkName(t, io, io.Name2)
+	case fsdev.IOIoctl:
+		if n := len(io.Value) + int(io.Size); n != 4 && n != 28 && n != 256 {
+			t.Errorf("IOCTL %#x with %d bytes and room for %d", io.Flags, len(io.Value), io.Size)
+		}
+	case fsdev.IOGetlk, fsdev.IOSetlk:
+		if l := io.Lock; l.Start > l.End || l.End > math.MaxInt64 || l.Type > syscall.F_UNLCK {
+			t.Errorf("%v of %+v", io.Type, l)
+		}
+	case fsdev.IOMknod, fsdev.IOMkdir, fsdev.IOSymlink, fsdev.IOCreate, fsdev.IOTmpfile:
+		for _, x := range io.Security {
+			if !bytes.HasPrefix(x.Name, []byte("security.")) || len(x.Name) > 255 || bytes.IndexByte(x.Name, 0) >= 0 {
+				t.Errorf("%v with the context %q", io.Type, x.Name)
+			}
+		}
+		if io.Umask&^0o777 != 0 {
+			t.Errorf("%v with the umask %#o", io.Type, io.Umask)
+		}
 	}
 }
 
