@@ -14,6 +14,7 @@ const (
 	attrOutSize   = 104
 	openOutSize   = 16
 	createOutSize = entryOutSize + openOutSize
+	statfsOutSize = 80
 )
 
 // validity is how long the client may keep attr.
@@ -260,5 +261,5 @@ func statfsDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, st *fsdev.St
 		r.succeed(FUSE_COMPAT_STATFS_SIZE)
 		return
 	}
-	r.succeed(80)
+	r.succeed(statfsOutSize)
 }

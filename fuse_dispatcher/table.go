@@ -13,7 +13,7 @@ const numOpcodes = FUSE_COPY_FILE_RANGE_64 + 1
 type opcode struct {
 	name string
 	// argSize is the size of the argument structure, of which an older client sends a
-	// prefix, see session.setSizes.
+	// prefix, see oldArgs.
 	argSize   uint16
 	replySize uint16 // room that the reply needs behind its header
 	names     uint8  // names that follow the arguments
@@ -45,7 +45,7 @@ func init() {
 		FUSE_OPEN:            {name: "OPEN", argSize: 8, replySize: openOutSize, handler: doOpen},
 		FUSE_READ:            {name: "READ", argSize: 40, handler: doRead},
 		FUSE_WRITE:           {name: "WRITE", argSize: 40, replySize: 8, handler: doWrite},
-		FUSE_STATFS:          {name: "STATFS", replySize: 80, handler: doStatfs},
+		FUSE_STATFS:          {name: "STATFS", replySize: statfsOutSize, handler: doStatfs},
 		FUSE_RELEASE:         {name: "RELEASE", argSize: 24, handler: doRelease},
 		FUSE_FSYNC:           {name: "FSYNC", argSize: 16, handler: doFsync},
 		FUSE_SETXATTR:        {name: "SETXATTR", argSize: 16, names: 1, slash: true, handler: doSetxattr},
@@ -111,45 +111,62 @@ type sizes struct {
 	room uint16 // bytes that the reply needs, with its header; 0 if there need not be one
 }
 
+// oldArgs are the argument structures that have grown: what they were before a minor version. A
+// newer client sends more, and of an older one the rest counts as 0.
+//
+// This is all there is in the change log of linux/fuse.h. The others that grew (SETATTR in 7.9 and
+// 7.23, ATTR in 7.32, OPEN and CREATE in 7.33, the header in 7.38) filled what had been padding or
+// unused, and INIT takes care of itself. So nothing changed between 7.12 and what flags say: the
+// size of SETXATTR goes by FUSE_SETXATTR_EXT.
+var oldArgs = [...]struct {
+	op     uint32
+	before uint32 // minor version
+	size   uint16
+}{
+	{FUSE_FLUSH, 7, 16},   // without LockOwner
+	{FUSE_RELEASE, 8, 16}, // without LockOwner
+	{FUSE_RELEASEDIR, 8, 16},
+	{FUSE_GETATTR, 9, 0},             // there were none
+	{FUSE_READ, 9, CompatReadInSize}, // without LockOwner and Flags
+	{FUSE_READDIR, 9, CompatReadInSize},
+	{FUSE_WRITE, 9, FUSE_COMPAT_WRITE_IN_SIZE},
+	{FUSE_GETLK, 9, CompatLkInSize}, // without LkFlags
+	{FUSE_SETLK, 9, CompatLkInSize},
+	{FUSE_SETLKW, 9, CompatLkInSize},
+	{FUSE_MKNOD, 12, FUSE_COMPAT_MKNOD_IN_SIZE}, // without Umask
+	{FUSE_CREATE, 12, 8},                        // an OpenIn
+}
+
+// oldReplies are the replies that have grown, by their newest size.
+var oldReplies = [...]struct {
+	size   uint16
+	before uint32 // minor version
+	less   uint16 // bytes that there were less
+}{
+	{statfsOutSize, 4, statfsOutSize - FUSE_COMPAT_STATFS_SIZE},
+	{entryOutSize, 9, entryOutSize - FUSE_COMPAT_ENTRY_OUT_SIZE}, // without Attr.Blksize
+	{createOutSize, 9, entryOutSize - FUSE_COMPAT_ENTRY_OUT_SIZE},
+	{attrOutSize, 9, attrOutSize - FUSE_COMPAT_ATTR_OUT_SIZE},
+}
+
 // setSizes settles the sizes, which depend on the minor version of the client's protocol.
 func (s *session) setSizes() {
 	for i := range opcodes {
 		op := &opcodes[i]
 		s.sizes[i] = sizes{arg: op.argSize, room: outHeaderSize + op.replySize}
+		for _, old := range oldReplies {
+			if op.replySize == old.size && s.minor < old.before {
+				s.sizes[i].room -= old.less
+			}
+		}
 		if op.noReply || op.mayReply {
 			s.sizes[i].room = 0
 		}
 	}
-	if s.minor < 4 {
-		s.sizes[FUSE_STATFS].room = outHeaderSize + FUSE_COMPAT_STATFS_SIZE
-	}
-	if s.minor < 7 {
-		s.sizes[FUSE_FLUSH].arg = 16
-	}
-	if s.minor < 8 {
-		s.sizes[FUSE_RELEASE].arg = 16
-		s.sizes[FUSE_RELEASEDIR].arg = 16
-	}
-	if s.minor < 9 {
-		s.sizes[FUSE_GETATTR].arg = 0
-		s.sizes[FUSE_READ].arg = CompatReadInSize
-		s.sizes[FUSE_READDIR].arg = CompatReadInSize
-		s.sizes[FUSE_WRITE].arg = FUSE_COMPAT_WRITE_IN_SIZE
-		s.sizes[FUSE_GETLK].arg = CompatLkInSize
-		s.sizes[FUSE_SETLK].arg = CompatLkInSize
-		s.sizes[FUSE_SETLKW].arg = CompatLkInSize
-		for i := range opcodes {
-			switch opcodes[i].replySize {
-			case entryOutSize, createOutSize:
-				s.sizes[i].room -= entryOutSize - FUSE_COMPAT_ENTRY_OUT_SIZE
-			case attrOutSize:
-				s.sizes[i].room -= attrOutSize - FUSE_COMPAT_ATTR_OUT_SIZE
-			}
+	for _, old := range oldArgs {
+		if s.minor < old.before {
+			s.sizes[old.op].arg = old.size
 		}
-	}
-	if s.minor < 12 {
-		s.sizes[FUSE_MKNOD].arg = FUSE_COMPAT_MKNOD_IN_SIZE
-		s.sizes[FUSE_CREATE].arg = 8
 	}
 	if s.flags&FUSE_SETXATTR_EXT == 0 {
 		s.sizes[FUSE_SETXATTR].arg = FUSE_COMPAT_SETXATTR_IN_SIZE
