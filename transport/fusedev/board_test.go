@@ -99,10 +99,16 @@ func (b *board) release() {
 	b.with(func() {
 		b.hold = false
 		for _, io := range b.held {
-			io.Thread().SendMsg(func(_ *reactor.Thread, ctx any) { b.SubmitRequest(nil, ctx.(*fsdev.IO)) }, io)
+			io.Ctx = b
+			io.Thread().SendMsg(submitAgain, io)
 		}
 		b.held = nil
 	})
+}
+
+func submitAgain(_ *reactor.Thread, ctx any) {
+	io := ctx.(*fsdev.IO)
+	io.Ctx.(*board).SubmitRequest(nil, io)
 }
 
 func (b *board) serve(io *fsdev.IO) syscall.Errno {
@@ -216,11 +222,23 @@ type mounted struct {
 	fw  *reactor.Framework
 }
 
+// threadCall is a function on its way to a thread. A closure as message would do, but not under the race detector: what
+// watches out for callbacks that take long reads it.
+type threadCall struct {
+	fn   func(t *reactor.Thread, done func())
+	done chan struct{}
+}
+
+func runThreadCall(t *reactor.Thread, ctx any) {
+	c := ctx.(*threadCall)
+	c.fn(t, func() { close(c.done) })
+}
+
 // onThread runs fn on a thread and waits until it calls done.
 func onThread(t *reactor.Thread, fn func(t *reactor.Thread, done func())) {
-	c := make(chan struct{})
-	t.SendMsg(func(t *reactor.Thread, _ any) { fn(t, func() { close(c) }) }, nil)
-	<-c
+	c := &threadCall{fn, make(chan struct{})}
+	t.SendMsg(runThreadCall, c)
+	<-c.done
 }
 
 // mountBoard mounts a board with the policy that caches for ever.

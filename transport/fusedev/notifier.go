@@ -39,12 +39,13 @@ type NotifyStats struct {
 // holder of such a lock may be waiting for a request, a READ or the WRITE of a page, that this very
 // reactor serves. Then neither would ever go on.
 type notifier struct {
-	src   notifySource
-	fd    int
-	log   *log.Limiter
-	queue chan [][]byte
-	stop  chan struct{}
-	done  chan struct{}
+	src    notifySource
+	fd     int
+	writev func(fd int, segs [][]byte) (int, error) // unix.Writev
+	log    *log.Limiter
+	queue  chan [][]byte
+	stop   chan struct{}
+	done   chan struct{}
 
 	waiting atomic.Int64 // bytes in queue
 	sent    atomic.Uint64
@@ -54,9 +55,9 @@ type notifier struct {
 }
 
 // newNotifier starts to write what src has to tell to fd, which must stay open until end returns.
-func newNotifier(src notifySource, fd int, l *log.Limiter) *notifier {
+func newNotifier(src notifySource, fd int, writev func(int, [][]byte) (int, error), l *log.Limiter) *notifier {
 	n := &notifier{
-		src: src, fd: fd, log: l,
+		src: src, fd: fd, writev: writev, log: l,
 		queue: make(chan [][]byte, notifyDepth),
 		stop:  make(chan struct{}),
 		done:  make(chan struct{}),
@@ -114,9 +115,9 @@ func (n *notifier) run() {
 }
 
 func (n *notifier) write(msg [][]byte) {
-	_, err := unix.Writev(n.fd, msg)
+	_, err := n.writev(n.fd, msg)
 	for err == unix.EINTR {
-		_, err = unix.Writev(n.fd, msg)
+		_, err = n.writev(n.fd, msg)
 	}
 	switch err {
 	case nil:

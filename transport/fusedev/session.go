@@ -99,7 +99,7 @@ func mount(ctx context.Context, o Options, srv server, forceHelper bool) (*Sessi
 	}
 	queues[0].fd = fd
 	if src, ok := srv.(notifySource); ok {
-		s.notifier = newNotifier(src, fd, s.log)
+		s.notifier = newNotifier(src, fd, unix.Writev, s.log)
 	}
 	if err := s.startAll(ctx, queues); err != nil {
 		s.rollback(queues)
