@@ -56,6 +56,7 @@ var importTable = []room{
 	{"reactor", []string{"mempool", "internal/sys", "internal/uring", xsys}},
 	{"iochannel", []string{"reactor", "mempool", "internal/sys"}},
 	{"iobuf", []string{"reactor", "iochannel", "mempool"}},
+	{"fsdev/fsdevtest", []string{"fsdev", "iochannel", "reactor", "reactor/reactortest", xsys}},
 	{"fsdev", []string{"iochannel", "iobuf", "reactor", "mempool"}},
 	{"fuse_dispatcher", []string{"fsdev", "internal/fuseabi", "iochannel", "reactor", "mempool", "log"}},
 	{"modules", []string{"fsdev", "internal/uring", "internal/sys", "iochannel", "iobuf", "reactor", "mempool", xsys}},
@@ -214,7 +215,7 @@ func checkAssembly(s *source) []string {
 var portedRooms = []string{"mempool", "reactor", "iochannel", "iobuf", "fsdev", "fuse_dispatcher"}
 
 // ownRooms lie inside ported rooms but are not ports.
-var ownRooms = []string{"reactor/reactortest"}
+var ownRooms = []string{"reactor/reactortest", "fsdev/fsdevtest"}
 
 // stdMethods implement interfaces of the standard library; their meaning and origin are given.
 var stdMethods = []string{"String", "Error", "Unwrap", "Is", "As", "GoString", "Format", "MarshalJSON", "UnmarshalJSON",

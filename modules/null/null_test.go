@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/fsdev/fsdevtest"
 	"github.com/spdk-go/spdk-go/iochannel"
 	"github.com/spdk-go/spdk-go/modules/null"
 	"github.com/spdk-go/spdk-go/reactor"
@@ -375,4 +376,18 @@ func BenchmarkFsdevOnNull(bb *testing.B) {
 			}
 		})
 	}
+}
+
+func TestConformance(t *testing.T) {
+	fsdevtest.Run(t, fsdevtest.Options{
+		Kind: fsdevtest.NoOp,
+		New: func(tb testing.TB, th *reactor.Thread, name string) *fsdev.Fsdev {
+			f, err := null.Create(th, name)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return f
+		},
+		Lacks: []fsdev.IOType{fsdev.IOSetxattr},
+	})
 }
