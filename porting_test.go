@@ -31,7 +31,9 @@ func TestPortingDoc(t *testing.T) {
 		t.Error(p)
 	}
 	intro := readFile(t, "docs/porting/intro.md")
-	for _, p := range checkNames("docs/porting/intro.md", intro, symbols) {
+	modules := readFile(t, "docs/modules.md")
+	for _, p := range append(checkNames("docs/porting/intro.md", intro, symbols),
+		checkNames("docs/modules.md", modules, symbols)...) {
 		t.Error(p)
 	}
 	if t.Failed() {

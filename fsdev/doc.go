@@ -26,9 +26,18 @@
 // each operation as an [IO] whose fields say what to do, on the thread of the IO's channel,
 // and calls [IO.Complete] there. It mints [FileObject] and [FileHandle] through a
 // [HandleTable], so that what a client invents is told from what it was given.
+// docs/modules.md has the rules, and package fsdevtest checks them.
 //
-// # Removal
+// # Aborts, resets and removal
+//
+// An operation that waits can be aborted: by its client ([Desc.Abort], [Desc.AbortAny]), and by
+// the layer when its Desc is closed or its device reset ([Fsdev.Reset]) or removed.
 //
 // [Fsdev.Unregister] tells every Desc's opener, on its thread, by [EventRemove]; when the
 // last Desc has been closed and the last channel is gone, [Device.Destruct] is called.
+//
+// # Statistics
+//
+// Each channel counts its operations. [Fsdev.Stats] adds the channels up, with those that are
+// gone; [Fsdev.EnableHistograms] has it time them too.
 package fsdev
