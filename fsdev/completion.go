@@ -8,14 +8,26 @@ import (
 	"github.com/spdk-go/spdk-go/reactor"
 )
 
-// StatusCplFunc completes an operation without a result. SPDK: spdk_fsdev_unlink_cpl_cb
+// StatusCplFunc completes an operation without a result.
+//
+// SPDK: spdk_fsdev_umount_cpl_cb, spdk_fsdev_forget_cpl_cb, spdk_fsdev_unlink_cpl_cb,
+// spdk_fsdev_rmdir_cpl_cb, spdk_fsdev_rename_cpl_cb, spdk_fsdev_release_cpl_cb,
+// spdk_fsdev_fsync_cpl_cb, spdk_fsdev_setxattr_cpl_cb, spdk_fsdev_removexattr_cpl_cb,
+// spdk_fsdev_flush_cpl_cb, spdk_fsdev_readdir_cpl_cb, spdk_fsdev_releasedir_cpl_cb,
+// spdk_fsdev_fsyncdir_cpl_cb, spdk_fsdev_flock_cpl_cb, spdk_fsdev_abort_cpl_cb,
+// spdk_fsdev_fallocate_cpl_cb
 type StatusCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno)
 
 // EntryCplFunc completes an operation that yields a file object, with one more reference to
-// it, which [Desc.Forget] gives back. SPDK: spdk_fsdev_lookup_cpl_cb
+// it, which [Desc.Forget] gives back.
+//
+// SPDK: spdk_fsdev_lookup_cpl_cb, spdk_fsdev_symlink_cpl_cb, spdk_fsdev_mknod_cpl_cb,
+// spdk_fsdev_mkdir_cpl_cb, spdk_fsdev_link_cpl_cb
 type EntryCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, obj FileObject, attr *Attr)
 
-// AttrCplFunc completes an operation that yields attributes. SPDK: spdk_fsdev_getattr_cpl_cb
+// AttrCplFunc completes an operation that yields attributes.
+//
+// SPDK: spdk_fsdev_getattr_cpl_cb, spdk_fsdev_setattr_cpl_cb
 type AttrCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, attr *Attr)
 
 // ReadlinkCplFunc completes [Desc.Readlink]. SPDK: spdk_fsdev_readlink_cpl_cb
@@ -26,12 +38,13 @@ type StatfsCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, st 
 
 // SizeCplFunc completes an operation that yields a number of bytes.
 //
-// SPDK: spdk_fsdev_read_cpl_cb
+// SPDK: spdk_fsdev_read_cpl_cb, spdk_fsdev_write_cpl_cb, spdk_fsdev_getxattr_cpl_cb,
+// spdk_fsdev_listxattr_cpl_cb, spdk_fsdev_copy_file_range_cpl_cb
 type SizeCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, n uint64)
 
 // OpenCplFunc completes an operation that opens a file or directory.
 //
-// SPDK: spdk_fsdev_fopen_cpl_cb
+// SPDK: spdk_fsdev_fopen_cpl_cb, spdk_fsdev_opendir_cpl_cb
 type OpenCplFunc func(ctx any, ch *iochannel.Channel, errno syscall.Errno, h FileHandle)
 
 // CreateCplFunc completes [Desc.Create]. SPDK: spdk_fsdev_create_cpl_cb
@@ -314,7 +327,7 @@ func (io *IO) deliverError() {
 // carries one lookup reference to obj; without it, obj is 0 and of attr only Ino and the
 // type in Mode are used.
 //
-// SPDK: spdk_fsdev_readdir_entry_cb_fn, u_in.readdir.entry_cb_fn
+// Not in SPDK: there a module calls entry_cb_fn of the IO.
 func (io *IO) Emit(name []byte, obj FileObject, attr *Attr, next uint64) bool {
 	return io.emit(io.cplCtx, io.ch, name, obj, attr, next)
 }

@@ -21,7 +21,7 @@ type Device interface {
 	// to be had. It is put when t's fsdev channel goes. SPDK: get_io_channel
 	IOChannel(t *reactor.Thread) *iochannel.Channel
 	// Destruct frees the device, which has no descriptors and channels left, and calls
-	// done exactly once on t, at once or later. SPDK: destruct, spdk_fsdev_destruct_done
+	// done exactly once on t, at once or later. SPDK: spdk_fsdev_destruct_done
 	Destruct(t *reactor.Thread, done func(t *reactor.Thread, err error))
 }
 

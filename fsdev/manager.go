@@ -57,7 +57,7 @@ var modules []Module
 // RegisterModule makes a module known. Call it from an init function; a second module of
 // the same name panics.
 //
-// SPDK: SPDK_FSDEV_MODULE_REGISTER, spdk_fsdev_module_list_add
+// SPDK: spdk_fsdev_module_list_add
 func RegisterModule(m Module) {
 	if FindModule(m.Name()) != nil {
 		panic(fmt.Sprintf("fsdev: module %q is registered twice", m.Name()))
