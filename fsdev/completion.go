@@ -107,7 +107,12 @@ func (io *IO) submit() {
 	if st.special != 0 && io.submitSpecially() {
 		return
 	}
-	io.start()
+	io.join() // start, without its calls
+	io.state = ioSubmitted
+	outer := st.inSubmit // an entry of a READDIR may be taken by who submits the next operation
+	st.inSubmit = true
+	st.dev.SubmitRequest(st.moduleCh, io)
+	st.inSubmit = outer
 }
 
 // start hands io to its module.
@@ -126,7 +131,7 @@ func (io *IO) join() {
 
 func (io *IO) toModule() {
 	st := io.st
-	outer := st.inSubmit // an entry of a READDIR may be taken by who submits the next operation
+	outer := st.inSubmit
 	st.inSubmit = true
 	st.dev.SubmitRequest(st.moduleCh, io)
 	st.inSubmit = outer
@@ -185,11 +190,8 @@ func (io *IO) now() uint64 { return max(1, io.ch.Thread().Framework().Ticks()) }
 func (io *IO) Complete(errno syscall.Errno) {
 	io.ch.Thread().AssertCurrent()
 	if io.state != ioSubmitted {
-		if io.state == ioAborting {
-			io.completeAborter()
-			return
-		}
-		panic(fmt.Sprintf("fsdev: %v with unique %d is completed in state %d", io.Type, io.Unique, io.state))
+		io.completeOther()
+		return
 	}
 	io.state = ioCompleted
 	io.errno = errno
@@ -198,6 +200,16 @@ func (io *IO) Complete(errno syscall.Errno) {
 		return
 	}
 	io.deliver()
+}
+
+// completeOther is Complete of what is not in the state of an operation under way.
+//
+//go:noinline
+func (io *IO) completeOther() {
+	if io.state != ioAborting {
+		panic(fmt.Sprintf("fsdev: %v with unique %d is completed in state %d", io.Type, io.Unique, io.state))
+	}
+	io.completeAborter()
 }
 
 func deliver(_ *reactor.Thread, ctx any) { ctx.(*IO).deliver() }
