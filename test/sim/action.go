@@ -30,9 +30,9 @@ const (
 	opContinue          // continue iteration a, with an error if b
 	opWalk              // walk a over the threads
 	opSend              // c messages to thread a in manner b
-	opFlood             // c messages to thread a, waiting for room
+	opFlood             // c messages to thread a, waiting for room, in manner b, or in turns
 	opCritical          // a critical message to thread a
-	opWait              // wait for room on thread a
+	opWait              // wait for room on thread a, c times
 	opPoller            // register poller a with a period of b ns
 	opPause             // pause poller a
 	opResume            // resume poller a
@@ -181,11 +181,15 @@ func (a action) what() string {
 	case opSend:
 		return fmt.Sprintf("%d messages to thread %d%s", a.c, a.a, mannerNames[a.b])
 	case opFlood:
-		return fmt.Sprintf("%d messages to thread %d, waiting for room", a.c, a.a)
+		how := " by turns"
+		if a.b < sendManners {
+			how = mannerNames[a.b]
+		}
+		return fmt.Sprintf("%d messages to thread %d%s, waiting for room", a.c, a.a, how)
 	case opCritical:
 		return fmt.Sprintf("critical message to thread %d", a.a)
 	case opWait:
-		return fmt.Sprintf("wait for room on thread %d", a.a)
+		return fmt.Sprintf("wait for room on thread %d, %d times", a.a, a.c)
 	case opPoller:
 		return fmt.Sprintf("register poller %d, period %v", a.a, time.Duration(a.nanos))
 	case opPause:

@@ -56,6 +56,7 @@ func (io *diskIO) send(from, to *thread) {
 			return
 		}
 		from.waits++
+		io.w.waiters++
 		to.t.WaitForRoom(from.t, &io.wait, retryIO, io)
 	default:
 		to.refused(errno)
@@ -77,6 +78,7 @@ func retryIO(th *reactor.Thread, ctx any) {
 		io.w.fail("%v is told twice that there is room on %v", io.on, io.to)
 	}
 	io.on.waits--
+	io.w.waiters--
 	if !io.lost {
 		io.send(io.on, io.to)
 	}
@@ -129,6 +131,7 @@ func (io *diskIO) lose() {
 	io.c.outstanding--
 	io.c.d.outstanding--
 	drop(&io.w.ios, io)
+	io.w.forgotten++
 }
 
 // remove begins the hot-remove of a device: no IO from now on; when each thread's is done, the

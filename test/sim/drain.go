@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"syscall"
+
+	"github.com/spdk-go/spdk-go/reactor"
 )
 
 // maxRest is how many rounds it may take to come to rest.
@@ -18,6 +20,7 @@ func (w *world) drain() {
 	} else {
 		w.rest()
 		w.checkRest()
+		w.checkAsleep()
 		w.releaseAll()
 		w.rest()
 		w.checkRest()
@@ -25,6 +28,9 @@ func (w *world) drain() {
 		w.stop()
 	}
 	for _, d := range w.devs {
+		if d.state == deviceOpen && w.casualties > 0 {
+			continue // who was to unregister it was forced to exit before
+		}
 		if !d.weak() {
 			w.fail("device %d is left in state %d with %d channels and %d iterations", d.id, d.state, d.chans, d.iters)
 		}
@@ -121,6 +127,9 @@ func (w *world) checkRest() {
 			w.fail("%v does not exit, held by nothing, but: %s", t, t.t.Holding())
 		}
 	}
+	for _, t := range w.live {
+		t.checkPaused()
+	}
 	for _, it := range w.iterating {
 		if it.held == nil && !it.mayBeLost {
 			w.fail("iteration %d never ends", it.id)
@@ -147,6 +156,46 @@ func (w *world) checkRest() {
 	for _, io := range w.ios {
 		w.fail("an operation on device %d never ends", io.c.d.id)
 	}
+}
+
+// checkPaused checks the thread's list of paused pollers.
+func (t *thread) checkPaused() {
+	paused := 0
+	for p := range t.t.PausedPollers() {
+		if p.State() != reactor.PollerPaused {
+			t.w.fail("%v has poller %s, which is %s, among its paused ones", t, p.Name(), p.State())
+		}
+		paused++
+	}
+	for _, p := range t.pollers {
+		if p.p.State() == reactor.PollerPaused {
+			paused--
+		}
+	}
+	if paused != 0 {
+		t.w.fail("%v has %d paused pollers too many", t, paused)
+	}
+}
+
+// checkAsleep is made at rest: after a while each reactor that may sleep does.
+func (w *world) checkAsleep() {
+	spin := uint64(w.cfg.spin)
+	for _, d := range []uint64{maxPeriod + 1, spin, spin} { // an interrupt or an old timer may wake it at first
+		w.clock.now += d
+		w.rest()
+	}
+	for _, c := range w.cores {
+		if c.mode != reactor.ModePoll && !c.r.Asleep() && !c.keepsAwake() {
+			w.fail("reactor %d has nothing to do, but does not sleep", c.i)
+		}
+	}
+}
+
+// keepsAwake says whether the reactor has a poller for which it wakes, and spins, now and then.
+func (c *core) keepsAwake() bool {
+	return slices.ContainsFunc(c.w.polls, func(p *poller) bool {
+		return p.t.core() == c && p.state == pollerOn && !p.soft
+	})
 }
 
 // releaseAll has every thread let go of everything and exit.

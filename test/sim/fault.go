@@ -19,7 +19,7 @@ func (f fault) drops(to *thread) bool {
 	case faultLostMessage:
 		return to.inbox >= 2
 	case faultLostWakeUp:
-		return len(to.w.cores) > 0 && to.core().r.Asleep()
+		return len(to.w.cores) > 0 && to.adopted && to.core().r.Asleep()
 	}
 	return false
 }

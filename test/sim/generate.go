@@ -10,13 +10,16 @@ import (
 // usual is how often each action is chosen, before a history changes it.
 var usual = [opCount]int{
 	opAdvance: 10, opThread: 3, opExit: 2, opMask: 3, opBind: 2,
-	opRegister: 4, opUnregister: 2, opGet: 16, opPut: 14, opRef: 3, opFail: 2,
-	opForEach: 8, opLater: 3, opStatus: 1, opContinue: 10, opWalk: 3,
+	opRegister: 5, opUnregister: 2, opGet: 20, opPut: 14, opRef: 3, opFail: 2,
+	opForEach: 10, opLater: 3, opStatus: 1, opContinue: 10, opWalk: 3,
 	opSend: 16, opFlood: 3, opCritical: 2, opWait: 2,
 	opPoller: 5, opPause: 4, opResume: 5, opStop: 3, opBusy: 2, opReliance: 2, opAfter: 2, opLock: 1,
 	opEvent: 4, opEachCore: 1, opMode: 3, opInterrupt: 1, opRing: 3, opSilence: 1, opNap: 4,
 	opIO: 8, opRemove: 1,
 }
+
+// maxPeriod is the longest period of a timed poller, in nanoseconds.
+const maxPeriod = 1_000_000
 
 // generator chooses what happens next.
 type generator struct {
@@ -50,13 +53,16 @@ func randomConfig(rng *rand.Rand, f fault) config {
 
 // newGenerator returns a generator with preferences of its own.
 func newGenerator(rng *rand.Rand, w *world) *generator {
-	g := &generator{rng: rng, w: w, long: rng.IntN(4) == 0, starved: -1}
+	g := &generator{rng: rng, w: w, long: rng.IntN(5) == 0, starved: -1}
 	for op, n := range usual {
 		switch rng.IntN(8) {
 		case 0:
 			n = 0
 		case 1:
 			n *= 4
+		}
+		if g.long && opcode(op) == opExit {
+			n *= 3
 		}
 		g.weights[op] = n
 		g.total += n
@@ -188,6 +194,7 @@ func (g *generator) action(op opcode) (a action, ok bool) {
 		}
 		a = g.thread()
 	case opExit:
+		g.lastWords(a.t)
 	case opMask:
 		a.a = g.n(1 << len(w.cores))
 		ok = a.a != 0
@@ -200,6 +207,7 @@ func (g *generator) action(op opcode) (a action, ok bool) {
 		a = g.device()
 	case opUnregister, opPut, opRef, opRemove:
 		a.a, ok = g.anyDevice()
+		ok = ok && (op != opRemove || g.rng.IntN(3) == 0)
 	case opGet:
 		a.a, ok = g.anyDevice()
 		a.b = g.n(2)
@@ -238,9 +246,11 @@ func (g *generator) action(op opcode) (a action, ok bool) {
 			a.a = a.t
 		}
 	case opFlood:
-		a.a, a.c = g.anyThread(), 1+g.n(40)
-	case opCritical, opWait:
+		a.a, a.b, a.c = g.anyThread(), []int32{sendPlain, sendFrom, sendManners}[g.n(3)], 1+g.n(60)
+	case opCritical:
 		a.a = g.anyThread()
+	case opWait:
+		a.a, a.c = g.anyThread(), 1+g.n(12)
 	case opPoller, opPause, opResume, opStop, opReliance, opBusy, opAfter:
 		return g.poller(a)
 	case opLock:
@@ -251,6 +261,10 @@ func (g *generator) action(op opcode) (a action, ok bool) {
 	case opNap:
 		a.a = g.n(4)
 		ok = len(w.cores) == 0
+		if p, found := g.anyPoller(); found && g.rng.IntN(4) == 0 {
+			a.in, a.at = inPoller, int32(p.id)
+			return a, ok
+		}
 	case opIO:
 		a.a, ok = g.anyDevice()
 		a.b = g.anyThread()
@@ -261,6 +275,22 @@ func (g *generator) action(op opcode) (a action, ok bool) {
 	return g.placed(a), true
 }
 
+// lastWords has more come for a thread that is asked to exit, and perhaps no time for it.
+func (g *generator) lastWords(t int32) {
+	if g.rng.IntN(2) == 0 {
+		return
+	}
+	g.queue = append(g.queue, action{op: opCritical, t: t, a: t},
+		action{op: opSend, t: t, a: g.anyThread(), b: g.n(sendManners), c: 1})
+	if !g.long || g.rng.IntN(4) > 0 {
+		return
+	}
+	g.queue = append(g.queue, action{op: opCritical, t: t, a: t},
+		action{op: opSend, in: inMessage, t: t, a: t, b: sendDefer, c: 1},
+		action{op: opFlood, t: g.anyThread(), a: t, c: 40},
+		action{op: opAdvance, nanos: int64(exitTimeout) + 1})
+}
+
 func (g *generator) advance() action {
 	var d int
 	switch n := g.rng.IntN(100); {
@@ -268,7 +298,7 @@ func (g *generator) advance() action {
 		d = 1 + g.rng.IntN(1000)
 	case n < 80:
 		d = 1 + g.rng.IntN(100_000)
-	case n < 98 || !g.long:
+	case n < 95 || !g.long:
 		d = 1 + g.rng.IntN(2_000_000)
 	default:
 		d = 1 + g.rng.IntN(3_000_000_000)
@@ -300,7 +330,7 @@ func (g *generator) poller(a action) (action, bool) {
 		a.a = g.nextPoller
 		g.nextPoller++
 		if g.rng.IntN(5) < 2 {
-			a.nanos = int64(1 + g.rng.IntN([]int{10, 10_000, 1_000_000}[g.rng.IntN(3)]))
+			a.nanos = int64(1 + g.rng.IntN([]int{10, 10_000, maxPeriod}[g.rng.IntN(3)]))
 		}
 		if g.rng.IntN(2) == 0 { // active pollers that rely on nothing keep their reactor awake
 			g.queue = append(g.queue, action{op: opReliance, t: a.t, a: a.a, b: g.n(2)})
@@ -313,8 +343,11 @@ func (g *generator) poller(a action) (action, bool) {
 	}
 	a.t, a.a, a.b = int32(p.t.id), int32(p.id), g.n(2)
 	switch a.op {
-	case opBusy, opAfter:
+	case opBusy:
 		a.in, a.at = inPoller, int32(p.id)
+		return a, true
+	case opAfter:
+		a.in, a.at = []place{direct, inPoller, inPoller, inPoller, inAfter}[g.n(5)], int32(p.id)
 		return a, true
 	}
 	switch g.rng.IntN(5) {
@@ -345,9 +378,15 @@ func (g *generator) core(a action) (action, bool) {
 	case opEvent:
 		a.b, a.c = []int32{sendPlain, sendFrom, sendOutside}[g.n(3)], 1+g.n(6)
 	}
-	if g.rng.IntN(4) == 0 {
+	switch g.rng.IntN(5) {
+	case 0:
 		a.in, a.at = inEvent, g.n(n)
 		return a, true
+	case 1:
+		if p, ok := g.anyPoller(); ok {
+			a.in, a.at = inPoller, int32(p.id)
+			return a, true
+		}
 	}
 	return g.placed(a), true
 }

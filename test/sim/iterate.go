@@ -189,6 +189,7 @@ type walk struct {
 	must   uint64 // threads that have been running all the time and have not been visited
 	ended  bool
 
+	goAt           uint64 // the call after which the next thread was chosen
 	mayBeLost      bool
 	inWalk, inDone []action
 }
@@ -208,6 +209,7 @@ func (w *world) walk(t *thread, a action) {
 	t.walks++
 	w.stats.walks++
 	calls := w.calls
+	k.goAt = calls
 	w.fw.ForEachThread(t.t, runWalk, k, runWalked)
 	if w.calls != calls {
 		w.fail("a walk calls back from inside ForEachThread")
@@ -227,12 +229,16 @@ func runWalk(th *reactor.Thread, ctx any) {
 	if k.ended || t.ord <= k.last {
 		w.fail("walk %d visits %v too late", k.id, t)
 	}
+	if t.exiting && t.exitAt <= k.goAt {
+		w.fail("walk %d visits %v, which had begun to exit", k.id, t)
+	}
 	if left := w.leftOut(k.must & (t.bit - 1)); left != nil {
 		w.fail("walk %d leaves out %v", k.id, left)
 	}
 	k.last = t.ord
 	k.must &^= t.bit
 	w.run(at{t: t, in: inWalk}, &k.inWalk)
+	k.goAt = w.calls
 }
 
 func runWalked(th *reactor.Thread, ctx any) {

@@ -103,7 +103,9 @@ func (w *world) send(from, to *thread, manner int32, act action) syscall.Errno {
 		return errno
 	}
 	to.sent[m.from]++
-	to.inbox++
+	if to.inbox++; to.inbox > 2*w.cfg.ring+batch {
+		w.fail("%v takes %d messages", to, to.inbox)
+	}
 	w.stats.messages++
 	return 0
 }
@@ -257,12 +259,16 @@ type roomWait struct {
 	wait     reactor.RoomWait
 	from, to *thread
 	left     int32 // messages to send
+	manner   int32 // sendManners: by turns
 	waiting  bool
 }
 
-// waitForRoom waits once.
-func (w *world) waitForRoom(from, to *thread) {
-	if to != nil && !to.exited {
+// waitForRoom waits n times at once, and sends nothing when there is room.
+func (w *world) waitForRoom(from, to *thread, n int32) {
+	if to == nil || to.exited {
+		return
+	}
+	for range n {
 		(&roomWait{w: w, from: from, to: to}).begin()
 	}
 }
@@ -270,6 +276,7 @@ func (w *world) waitForRoom(from, to *thread) {
 func (r *roomWait) begin() {
 	r.waiting = true
 	r.from.waits++
+	r.w.waiters++
 	r.to.t.WaitForRoom(r.from.t, &r.wait, runRoom, r)
 	r.w.stats.waits++
 }
@@ -284,19 +291,24 @@ func runRoom(th *reactor.Thread, ctx any) {
 	}
 	r.waiting = false
 	r.from.waits--
+	r.w.waiters--
 	r.send()
 }
 
 // flood sends many messages, and waits when there is no room.
-func (w *world) flood(from, to *thread, n int32) {
+func (w *world) flood(from, to *thread, manner, n int32) {
 	if to != nil && !to.exited {
-		(&roomWait{w: w, from: from, to: to, left: n}).send()
+		(&roomWait{w: w, from: from, to: to, left: n, manner: manner}).send()
 	}
 }
 
 func (r *roomWait) send() {
 	for ; r.left > 0; r.left-- {
-		switch r.w.send(r.from, r.to, r.left%3/2*sendFrom, action{}) {
+		manner := r.manner
+		if manner == sendManners {
+			manner = r.left % 3 / 2 * sendFrom
+		}
+		switch r.w.send(r.from, r.to, manner, action{}) {
 		case syscall.ENOMEM:
 			if !r.from.t.IsExited() { // what is forced to exit cannot wait
 				r.begin()

@@ -67,6 +67,9 @@ func (w *world) changePoller(t *thread, a action) {
 	if p == nil || p.t != t || p.state == pollerGone || p.state == pollerLost {
 		return
 	}
+	if p.period > 0 && a.op != opResume {
+		t.ghosts = max(t.ghosts, p.due)
+	}
 	switch a.op {
 	case opPause:
 		p.p.Pause()

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/spdk-go/spdk-go/reactor"
@@ -46,10 +47,7 @@ func (w *world) pollThread(t *thread) (busy bool) {
 	busy = t.t.Poll(0, 0)
 	t.endRound()
 	w.hand, w.wasDown = nil, false
-	if t.napping && !busy && !t.exiting && !t.keepsAwake() && !readyFD(t.napFD) {
-		t.asleep = true
-		t.checkSleep()
-	}
+	t.maySleep()
 	return busy
 }
 
@@ -76,6 +74,8 @@ func (w *world) pollCore(c *core) (busy bool) {
 	for _, t := range w.onRound {
 		t.beginRound(now)
 	}
+	// Nobody knows of a reason to wake it.
+	quiet := w.casualties == 0 && w.internal() == 0 && w.waiters == 0 && !c.hasGhosts()
 	c.ran = 0
 	events := c.events
 	w.polling = c
@@ -87,6 +87,9 @@ func (w *world) pollCore(c *core) (busy bool) {
 		}
 		return busy
 	}
+	if w.wasDown && waits == "" && quiet {
+		w.fail("reactor %d wakes for nothing", c.i)
+	}
 	if c.ran > batch || events > 0 && c.ran == 0 {
 		w.fail("reactor %d runs %d of %d events in a round", c.i, c.ran, events)
 	}
@@ -96,14 +99,7 @@ func (w *world) pollCore(c *core) (busy bool) {
 			t.endMove(c)
 		}
 	}
-	c.lag++
-	if busy || len(w.onRound) == 0 || c.r.Asleep() || w.onRound[0].t.LastTicks() == w.clock.now ||
-		w.onRound[0].core() != c {
-		c.lag = 0
-	}
-	if c.lag > maxLag {
-		w.fail("reactor %d has not looked at the clock for %d rounds", c.i, c.lag)
-	}
+	c.checkClock(busy)
 	if c.r.Asleep() {
 		c.checkSleep()
 	} else if busy && c.mode != reactor.ModeInterrupt {
@@ -111,6 +107,22 @@ func (w *world) pollCore(c *core) (busy bool) {
 	}
 	w.wasDown = false
 	return busy
+}
+
+// checkClock checks that the reactor has looked at the clock lately.
+func (c *core) checkClock(busy bool) {
+	w := c.w
+	if busy || c.r.Asleep() || len(w.onRound) == 0 {
+		c.lag = 0
+		return
+	}
+	if t := w.onRound[0]; t.core() != c || t.t.LastTicks() == w.clock.now {
+		c.lag = 0
+		return
+	}
+	if c.lag++; c.lag > maxLag {
+		w.fail("reactor %d has not looked at the clock for %d rounds", c.i, c.lag)
+	}
 }
 
 // beginRound notes what a round at time now has to do.
@@ -150,6 +162,9 @@ func (t *thread) endRound() {
 	}
 	for _, p := range t.pollers {
 		p.check()
+	}
+	if t.ghosts > 0 && t.ghosts <= t.now0 {
+		t.ghosts = 0
 	}
 	for _, c := range t.chans {
 		c.check()
@@ -205,6 +220,12 @@ func (c *core) waits() string {
 		}
 	}
 	return ""
+}
+
+// hasGhosts says whether a timed poller that was paused or unregistered may be due still: it is
+// set aside, or taken away, when it would run.
+func (c *core) hasGhosts() bool {
+	return slices.ContainsFunc(c.w.onRound, func(t *thread) bool { return t.ghosts > 0 })
 }
 
 // waiting says what a thread has to be woken for, "" if for nothing.
@@ -263,6 +284,14 @@ func (c *core) checkSleep() {
 		}
 	}
 	c.checkArmed(true)
+}
+
+// maySleep has whoever polls a thread by hand wait until something wakes it, if that is allowed.
+func (t *thread) maySleep() {
+	if t.napping && !t.exiting && !t.keepsAwake() && !readyFD(t.napFD) {
+		t.asleep = true
+		t.checkSleep()
+	}
 }
 
 // checkSleep is made when nobody polls the thread any more.

@@ -25,6 +25,7 @@ type thread struct {
 	adopted  bool // its reactor polls it
 	exiting  bool
 	exited   bool
+	exitAt   uint64 // the call in which it was asked to
 	deadline uint64
 	moving   bool // SetCpumask wants it elsewhere
 	mask     uint32
@@ -60,6 +61,7 @@ type thread struct {
 	inbox0                 int    // at the beginning of the round
 	defer0, crit0, after0  uint32
 	now0                   uint64
+	ghosts                 uint64 // when the last timed poller is due that was paused or unregistered
 	lastDue                uint64 // of the timed poller called last in this round
 	lastOrder              uint64 // of the active poller called last in this round
 	lastTimedOrder, orders uint64
@@ -159,7 +161,8 @@ func (t *thread) exit() {
 	if t.exiting {
 		return
 	}
-	t.exiting = true
+	t.w.calls++
+	t.exiting, t.exitAt = true, t.w.calls
 	t.deadline = t.w.clock.now + exitTimeout
 	for _, k := range t.w.walking {
 		k.must &^= t.bit
@@ -276,6 +279,7 @@ func (w *world) forcedOut(t *thread) {
 		if k.origin == t {
 			k.must = 0
 			drop(&w.walking, k)
+			w.forgotten++
 		}
 	}
 	for _, d := range w.devs {
@@ -305,6 +309,7 @@ func (it *iter) lostWith(t *thread) {
 	it.d.fuzzy = true // how far it is cannot be seen any more
 	it.must = 0
 	drop(&it.w.iterating, it)
+	it.w.forgotten++
 }
 
 // nap has a thread that is polled by hand rely on interrupts, or not any more.
@@ -319,10 +324,14 @@ func (t *thread) nap(on bool) {
 		}
 		t.napFD = g.Fd()
 	}
+	changes := on != t.napping
 	t.napping, t.asleep = on, false
 	t.t.SetInterruptMode(on)
 	if t.t.InInterruptMode() != on {
 		t.w.fail("interrupt mode of %v is not %v", t, on)
+	}
+	if changes && t.w.hand == nil && t.w.at.in == direct {
+		t.maySleep()
 	}
 }
 

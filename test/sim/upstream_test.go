@@ -332,3 +332,14 @@ func TestUpstreamHotRemove(t *testing.T) {
 		who(0).poll(), who(1).poll(), gone(0, false),
 		who(0).put(0), who(1).put(0), rounds(3, 6), channels(0, 0), gone(0, true))
 }
+
+// TestForcedExitLetsTheDeviceGo: the thread that began an iteration is forced to exit while a
+// visit is held elsewhere. Nobody is told of the end, but an unregister that waited goes on.
+func TestForcedExitLetsTheDeviceGo(t *testing.T) {
+	scenario(t, 2,
+		who(1).register(0), who(1).get(0),
+		who(0).forEach(0, 0), action{op: opLater}.inside(inVisit, 0), rounds(2, 2),
+		who(0).exit(), pass(6*time.Second), rounds(2, 20), exited(0, true), ended(0, false),
+		who(1).unregister(0), who(1).put(0), rounds(2, 2), channels(0, 0), gone(0, false),
+		who(1).goOn(0), rounds(2, 2), ended(0, false), gone(0, true))
+}

@@ -77,10 +77,11 @@ type world struct {
 	fds        []int // of interrupts that are unregistered
 	ios        []*diskIO
 	retrying   []*msg // of SendMsgRetry, that have not come yet
-	forgotten  int    // of them, whose sender or receiver has exited
+	forgotten  int    // of them and of what a thread that was forced to exit has begun: it may be on the way still
 	lock       reactor.Spinlock
 
 	at       at
+	waiters  int // for room
 	draining bool
 	stopping bool // inside Stop, which polls by itself
 	dead     bool // a failure has been found: callbacks do nothing any more
@@ -357,11 +358,11 @@ func (w *world) apply(a action) {
 	case opSend:
 		w.sendMany(t, a)
 	case opFlood:
-		w.flood(t, w.thread(a.a), a.c)
+		w.flood(t, w.thread(a.a), a.b, a.c)
 	case opCritical:
 		w.critical(w.thread(a.a))
 	case opWait:
-		w.waitForRoom(t, w.thread(a.a))
+		w.waitForRoom(t, w.thread(a.a), a.c)
 	case opPoller:
 		w.registerPoller(t, a)
 	case opPause, opResume, opStop, opReliance:
