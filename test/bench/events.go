@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -14,7 +15,8 @@ const eventsPerCore = 4
 type eventRing struct {
 	clock
 	cores []*eventCore
-	left  int // of the first reactor
+	left  int    // of the first reactor
+	end   uint64 // ticks; 0 if events do not look at the clock
 	_     [64]byte
 	ended atomic.Bool
 	_     [64]byte
@@ -30,11 +32,14 @@ type eventCore struct {
 }
 
 // eventsRound is an event from reactor to reactor, or to the reactor itself if there is one;
-// perCore of them start on each.
-func eventsRound(perCore int) func(e *env) (func(int) time.Duration, func()) {
+// perCore of them start on each. With timed, each reads the clock, as in SPDK's event_perf.
+func eventsRound(perCore int, timed bool) func(e *env) (func(int) time.Duration, func()) {
 	return func(e *env) (func(int) time.Duration, func()) {
 		return func(n int) time.Duration {
 			ring := &eventRing{clock: newClock(), left: max(1, n/len(e.cores))}
+			if timed {
+				ring.end = math.MaxUint64
+			}
 			for i, r := range e.fw.Reactors() {
 				ring.cores = append(ring.cores, &eventCore{ring: ring, r: r, events: perCore, first: i == 0})
 			}
@@ -60,7 +65,7 @@ func startEvents(r *reactor.Reactor, arg1, _ any) {
 // goRound sends an event on. arg1 is the place that it has come to.
 func goRound(r *reactor.Reactor, arg1, _ any) {
 	c := arg1.(*eventCore)
-	if c.ring.ended.Load() {
+	if end := c.ring.end; end != 0 && r.Framework().Ticks() > end || c.ring.ended.Load() {
 		return
 	}
 	if c.first {
