@@ -272,7 +272,13 @@ func TestNoWakeUpIsLost(t *testing.T) {
 			done: make(chan struct{}),
 		}
 		r.to[0].SendMsg(relayMsg, r)
-		wait(t, "the last round trip", r.done)
+		sleeps := func() (n uint64) {
+			for _, re := range fw.Reactors() {
+				n += re.Stats().Sleeps
+			}
+			return n
+		}
+		waitWhile(t, "the last round trip", sleeps, r.done)
 		for i, re := range fw.Reactors() {
 			t.Logf("reactor %d slept %d times in %d round trips", i, re.Stats().Sleeps, trips)
 		}

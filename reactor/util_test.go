@@ -70,6 +70,24 @@ func wait(tb testing.TB, what string, done <-chan struct{}) {
 	}
 }
 
+// waitWhile returns when done is closed and fails the test when progress, which grows, stands
+// still for too long: a machine that does other things too is slow, but a hang is a hang.
+func waitWhile(tb testing.TB, what string, progress func() uint64, done <-chan struct{}) {
+	tb.Helper()
+	for last := progress(); ; {
+		select {
+		case <-done:
+			return
+		case <-time.After(deadline):
+		}
+		now := progress()
+		if now == last {
+			tb.Fatalf("%s: nothing has happened for %v", what, deadline)
+		}
+		last = now
+	}
+}
+
 // eventually polls until ok, and fails the test when that takes too long.
 func eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
