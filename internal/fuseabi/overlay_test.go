@@ -44,6 +44,28 @@ func TestOverlayPanics(t *testing.T) {
 	}
 }
 
+func TestOverlayWords(t *testing.T) {
+	w := []uint64{1, 2, 3}
+	if h := fuseabi.OverlayWords[fuseabi.OutHeader](w[1:]); h.Unique != 3 {
+		t.Errorf("unique %d, want 3", h.Unique)
+	}
+	defer func() {
+		if s, _ := recover().(string); !strings.Contains(s, "1 words cannot hold a structure of 16") {
+			t.Errorf("panic %q", s)
+		}
+	}()
+	fuseabi.OverlayWords[fuseabi.OutHeader](w[:1])
+}
+
+func TestAligned(t *testing.T) {
+	b := fuseabi.Bytes(&[2]fuseabi.OutHeader{})
+	for i := range 16 {
+		if got := fuseabi.Aligned(b[i:]); got != (i%8 == 0) {
+			t.Errorf("offset %d: %v", i, got)
+		}
+	}
+}
+
 func TestOverlayDoesNotAllocate(t *testing.T) {
 	b := fuseabi.Bytes(&[4]fuseabi.InitIn{})
 	var sum uint32
