@@ -2,6 +2,7 @@ package fsdev
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"syscall"
 
@@ -90,14 +91,24 @@ func (st *channelState) find(d *Desc, unique uint64) *IO {
 	if unique == 0 {
 		return nil
 	}
-	for _, list := range [][]*IO{st.submitted, st.queued} {
-		for _, io := range list {
-			if io.Unique == unique && io.desc == d && io.state != ioCompleted {
-				return io
-			}
+	for io := range st.all() {
+		if io.Unique == unique && io.desc == d && io.state != ioCompleted {
+			return io
 		}
 	}
 	return nil
+}
+
+// all returns what has not been delivered.
+func (st *channelState) all() iter.Seq[*IO] {
+	return func(yield func(*IO) bool) {
+		for io := range st.submitted.All() {
+			if !yield(io) {
+				return
+			}
+		}
+		slices.Values(st.queued)(yield)
+	}
 }
 
 // endQueued ends an IO that waits for a reset to end.
@@ -133,11 +144,9 @@ var staysWhole = [NumIOTypes]bool{
 // It does not wait for that.
 func (st *channelState) abortAll(ch *iochannel.Channel, d *Desc) {
 	doomed := false
-	for _, list := range [][]*IO{st.submitted, st.queued} {
-		for _, io := range list {
-			if (d == nil || io.desc == d) && io.state != ioCompleted && !staysWhole[io.Type] {
-				io.doomed, doomed = true, true
-			}
+	for io := range st.all() {
+		if (d == nil || io.desc == d) && io.state != ioCompleted && !staysWhole[io.Type] {
+			io.doomed, doomed = true, true
 		}
 	}
 	if !doomed {
@@ -166,7 +175,7 @@ func (st *channelState) abortNext(ch *iochannel.Channel) {
 		io.doomed = false
 		io.endQueued(syscall.EINTR)
 	}
-	for _, target := range st.submitted {
+	for target := range st.submitted.All() {
 		if !target.doomed {
 			continue
 		}

@@ -124,9 +124,7 @@ func (io *IO) start() {
 
 // join makes io one of those that have to be delivered.
 func (io *IO) join() {
-	st := io.st
-	io.index = len(st.submitted)
-	st.submitted = append(st.submitted, io)
+	io.st.submitted.Add(io)
 }
 
 func (io *IO) toModule() {
@@ -188,7 +186,8 @@ func (io *IO) now() uint64 { return max(1, io.ch.Thread().Framework().Ticks()) }
 //
 // SPDK: spdk_fsdev_io_complete
 func (io *IO) Complete(errno syscall.Errno) {
-	io.ch.Thread().AssertCurrent()
+	t := io.ch.Thread()
+	t.AssertCurrent()
 	if io.state != ioSubmitted {
 		io.completeOther()
 		return
@@ -196,7 +195,7 @@ func (io *IO) Complete(errno syscall.Errno) {
 	io.state = ioCompleted
 	io.errno = errno
 	if io.st.inSubmit {
-		io.ch.Thread().Defer(deliver, io)
+		t.Defer(deliver, io)
 		return
 	}
 	io.deliver()
@@ -217,12 +216,7 @@ func deliver(_ *reactor.Thread, ctx any) { ctx.(*IO).deliver() }
 // deliver calls the completion and frees io.
 func (io *IO) deliver() {
 	st := io.st
-	last := len(st.submitted) - 1
-	moved := st.submitted[last]
-	st.submitted[io.index] = moved
-	moved.index = io.index
-	st.submitted[last] = nil
-	st.submitted = st.submitted[:last]
+	st.submitted.Remove(io)
 	st.stats.ops[io.Type].Count++
 	if st.special != 0 {
 		io.deliverSpecially()
@@ -243,7 +237,7 @@ func (io *IO) deliver() {
 	}
 }
 
-// release lets go of what the caller lent, which must not stay reachable from the pool. Most
+// release lets go of what the caller lent, which must not stay reachable from the pool. Much
 // of it is nil in most operations, and looking is cheaper than writing.
 func (io *IO) release() {
 	if io.Name != nil {
@@ -252,13 +246,19 @@ func (io *IO) release() {
 	if io.Iovs != nil {
 		io.Iovs = nil
 	}
-	if io.Name2 != nil || io.Value != nil || io.OutTarget != nil {
-		io.Name2, io.Value, io.OutTarget = nil, nil, nil
+	if io.Ctx != nil {
+		io.Ctx = nil
 	}
-	if io.Ctx != nil || io.Target != nil || io.emit != nil || io.Security != nil {
-		io.Ctx, io.Target, io.emit, io.Security = nil, nil, nil, nil
+	io.cplCtx = nil
+	if lendsMore[io.Type] {
+		io.Name2, io.Value, io.Security, io.Target, io.OutTarget, io.emit = nil, nil, nil, nil, nil, nil
 	}
-	io.cpl, io.cplCtx = nil, nil
+}
+
+// lendsMore are the operations that refer to more than Name and Iovs.
+var lendsMore = [NumIOTypes]bool{
+	IOSymlink: true, IORename: true, IOSetxattr: true, IOIoctl: true, IOAbort: true, IOReadlink: true,
+	IOReaddir: true, IOMknod: true, IOMkdir: true, IOCreate: true, IOTmpfile: true,
 }
 
 func (io *IO) deliverResult() {

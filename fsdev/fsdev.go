@@ -73,9 +73,9 @@ type channelState struct {
 	moduleCh  *iochannel.Channel
 	cacheCh   *iochannel.Channel
 	ios       *mempool.Cache[IO]
-	submitted []*IO // to the module, and what has been completed but not delivered
-	queued    []*IO // waiting for a reset to end
-	inFlight  int   // those, what is in its completion, and the aborter
+	submitted mempool.Set[IO] // to the module, and what has been completed but not delivered
+	queued    []*IO           // waiting for a reset to end
+	inFlight  int             // those, what is in its completion, and the aborter
 	inSubmit  bool
 	special   uint8 // special*
 	stats     channelStats
@@ -122,6 +122,7 @@ func (f *Fsdev) createChannel(ch *iochannel.Channel, st *channelState) syscall.E
 		return syscall.ENOMEM
 	}
 	st.ios = iochannel.Ctx[cacheChannel](st.cacheCh).ios
+	st.submitted = f.m.pool.NewSet()
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
 	st.setHistograms(f.gone.on)
@@ -132,7 +133,7 @@ func (f *Fsdev) createChannel(ch *iochannel.Channel, st *channelState) syscall.E
 }
 
 func (f *Fsdev) destroyChannel(_ *iochannel.Channel, st *channelState) {
-	if n := len(st.submitted); n > 0 {
+	if n := st.submitted.Len(); n > 0 {
 		panic(fmt.Sprintf("fsdev: a channel is destroyed with %d IO in flight", n))
 	}
 	f.keepStats(st)

@@ -63,18 +63,40 @@ import (
 //
 // SPDK: struct spdk_fsdev_io
 type IO struct {
+	// What most operations use is together in few lines of the cache.
 	Type     IOType
 	Plus     bool
 	Datasync bool
 	Wait     bool
 	HasGroup bool
+	state    ioState
+	doomed   bool   // st.aborter is about to abort it
+	Unique   uint64 // the client's name for this request, for ABORT; 0 cannot be aborted
+	Object   FileObject
+	Handle   FileHandle
+	Offset   uint64
+	Size     uint32
+	Flags    uint32
 
-	Unique  uint64 // the client's name for this request, for ABORT; 0 cannot be aborted
-	Object  FileObject
-	Handle  FileHandle
-	Offset  uint64
-	Size    uint32
-	Flags   uint32
+	ch     *iochannel.Channel // the fsdev channel
+	st     *channelState
+	desc   *Desc
+	cpl    any // one of the *CplFunc types
+	cplCtx any
+
+	// Ctx is the module's to use while it owns the IO, for queueing and aborting. It is
+	// nil at submit.
+	Ctx  any
+	Iovs [][]byte
+	Name []byte
+
+	OutSize   uint64
+	OutObject FileObject
+	OutHandle FileHandle
+	errno     syscall.Errno
+	startedAt uint64 // ticks, 0 if it is not timed; only while histograms are on
+	OutAttr   Attr
+
 	Mode    uint32
 	Rdev    uint32
 	Umask   uint32
@@ -87,42 +109,21 @@ type IO struct {
 	Length  uint64
 	Nlookup uint64
 	Owner   uint64
-	Name    []byte
-	Name2   []byte
-	Value   []byte
-	Iovs    [][]byte
-	Target  *IO
 	Attr    Attr
 	Mount   MountOpts
 	Lock    Lock
 
-	Security []Xattr
-
-	OutObject FileObject
-	OutHandle FileHandle
-	OutSize   uint64
+	// References that few operations have, see lendsMore.
+	Name2     []byte
+	Value     []byte
+	Security  []Xattr
+	Target    *IO
 	OutTarget []byte // READLINK; stays valid until the completion has returned
-	OutAttr   Attr
+	emit      ReaddirEntryFunc
+
 	OutStatfs Statfs
 	OutStatx  Statx
 	OutResult int32
-
-	// Ctx is the module's to use while it owns the IO, for queueing and aborting. It is
-	// nil at submit.
-	Ctx any
-
-	desc   *Desc
-	ch     *iochannel.Channel // the fsdev channel
-	st     *channelState
-	cpl    any // one of the *CplFunc types
-	cplCtx any
-	emit   ReaddirEntryFunc
-	errno  syscall.Errno
-	state  ioState
-	doomed bool // st.aborter is about to abort it
-	index  int  // in st.submitted
-
-	startedAt uint64 // ticks, 0 if it is not timed; only while histograms are on
 }
 
 // Thread returns the thread that submitted the IO and on which it must be completed.

@@ -82,7 +82,7 @@ func visitDrain(it *iochannel.Iter) {
 
 // goOnDraining looks whether the module has anything left.
 func (st *channelState) goOnDraining() {
-	if it := st.drain; it != nil && len(st.submitted) == 0 && st.special&specialAborter == 0 {
+	if it := st.drain; it != nil && st.submitted.Len() == 0 && st.special&specialAborter == 0 {
 		st.drain = nil
 		st.special &^= specialDrain
 		it.Continue(0)

@@ -276,7 +276,7 @@ func (st *channelState) setHistograms(on bool) {
 		st.stats.hist = &Histograms{}
 		st.special |= specialHistograms
 		// What is in flight was not timed, whatever its IO may have kept of an earlier use.
-		for _, io := range slices.Concat(st.submitted, st.queued) {
+		for io := range st.all() {
 			io.startedAt = 0
 		}
 	}
