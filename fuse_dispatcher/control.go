@@ -184,7 +184,7 @@ func (op *controlOp) tearDown(then func(op *controlOp)) {
 func visitDrain(it *iochannel.Iter) {
 	c := iochannel.Ctx[channel](it.Channel())
 	c.drain = it
-	if len(c.active) == 0 {
+	if c.active.Len() == 0 {
 		c.drained()
 		return
 	}
@@ -194,7 +194,7 @@ func visitDrain(it *iochannel.Iter) {
 // abortActive asks the module to end every request of a channel that is being drained.
 func abortActive(t *reactor.Thread, ctx any) {
 	c := ctx.(*channel)
-	for _, r := range c.active {
+	for r := range c.active.All() {
 		if r.aborted {
 			continue
 		}

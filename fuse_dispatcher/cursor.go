@@ -32,6 +32,20 @@ func (c *cursor) read(dst []byte) bool {
 		return false
 	}
 	c.left -= len(dst)
+	if seg := c.seg[c.off:]; len(dst) <= len(seg) {
+		switch len(dst) { // moved without a call: the header, and the arguments of most requests
+		case 8:
+			*(*[8]byte)(dst) = [8]byte(seg)
+		case 16:
+			*(*[16]byte)(dst) = [16]byte(seg)
+		case 40:
+			*(*[40]byte)(dst) = [40]byte(seg)
+		default:
+			copy(dst, seg)
+		}
+		c.off += len(dst)
+		return true
+	}
 	for len(dst) > 0 {
 		n := copy(dst, c.chunk())
 		c.off += n
@@ -80,16 +94,21 @@ func (c *cursor) skip(n int) {
 	}
 }
 
-// slices appends to dst the next n bytes as segments, without copying them. There must be
-// enough.
-func (c *cursor) slices(dst [][]byte, n int) [][]byte {
-	c.left -= n
+// slices appends to dst the n bytes that come after skip others as segments, without copying
+// them. There must be enough. The cursor stays where it is.
+func (c *cursor) slices(dst [][]byte, skip, n int) [][]byte {
+	seg, next := c.seg[c.off:], c.next
 	for n > 0 {
-		chunk := c.chunk()
-		chunk = chunk[:min(n, len(chunk)):min(n, len(chunk))]
-		dst = append(dst, chunk)
-		c.off += len(chunk)
-		n -= len(chunk)
+		if skip < len(seg) {
+			size := min(n, len(seg)-skip)
+			dst = append(dst, seg[skip:skip+size:skip+size])
+			if n -= size; n == 0 {
+				break
+			}
+			skip = len(seg)
+		}
+		skip -= len(seg)
+		seg, next = next[0], next[1:]
 	}
 	return dst
 }

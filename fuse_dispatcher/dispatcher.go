@@ -99,7 +99,7 @@ type channel struct {
 	fsdevCh *iochannel.Channel // nil without a session
 	pool    *mempool.Pool[request]
 	reqs    *mempool.Cache[request]
-	active  []*request // that work on the session
+	active  mempool.Set[request] // that work on the session
 	drain   *iochannel.Iter
 	seq     uint64 // of the last request
 
@@ -144,10 +144,11 @@ func (d *Dispatcher) createChannel(ch *iochannel.Channel, c *channel) syscall.Er
 	c.d = d
 	// A pool of its own: what one thread keeps in flight or for later is not missing elsewhere.
 	var err error
-	if c.pool, err = mempool.New[request]("fuse_requests", d.opts.MaxRequests, initRequest); err != nil {
+	if c.pool, err = mempool.New[request]("fuse_requests", d.opts.MaxRequests, nil); err != nil {
 		return syscall.ENOMEM
 	}
 	c.reqs = c.pool.NewCache(d.opts.MaxRequests)
+	c.active = c.pool.NewSet()
 	if desc := d.openDesc.Load(); desc != nil {
 		if c.fsdevCh = desc.IOChannel(ch.Thread()); c.fsdevCh == nil {
 			c.reqs.Close()

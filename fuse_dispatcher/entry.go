@@ -35,6 +35,7 @@ func fillAttr(to *Attr, from *fsdev.Attr) {
 	to.Rdev, to.Blksize, to.Flags = from.Rdev, from.Blksize, 0
 }
 
+// fillEntry sets every field.
 func (s *session) fillEntry(e *EntryOut, obj fsdev.FileObject, attr *fsdev.Attr) {
 	valid := s.validity(attr)
 	e.NodeID = s.nodeID(obj)
@@ -59,7 +60,7 @@ func entryDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, obj fsdev.Fil
 		r.fail(errno)
 		return
 	}
-	r.sess.fillEntry(payload[EntryOut](r, 0), obj, attr)
+	r.sess.fillEntry(unclearedPayload[EntryOut](r, 0), obj, attr)
 	r.succeed(r.sess.entrySize())
 }
 
@@ -81,8 +82,8 @@ func attrDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, attr *fsdev.At
 		return
 	}
 	valid := r.sess.validity(attr)
-	out := payload[AttrOut](r, 0)
-	out.AttrValid, out.AttrValidNsec = valid.sec, valid.nsec
+	out := unclearedPayload[AttrOut](r, 0)
+	out.AttrValid, out.AttrValidNsec, out.Dummy = valid.sec, valid.nsec, 0
 	fillAttr(&out.Attr, attr)
 	if r.sess.minor < 9 {
 		r.succeed(FUSE_COMPAT_ATTR_OUT_SIZE)

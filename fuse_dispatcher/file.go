@@ -83,10 +83,8 @@ func createDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, obj fsdev.Fi
 
 func doRead(r *request) {
 	in := args[ReadIn](r)
-	data := r.out
-	data.skip(outHeaderSize)
-	size := uint32(min(int(in.Size), data.left))
-	r.iovs = data.slices(r.segs[:0], int(size))
+	size := uint32(min(int(in.Size), r.out.left-outHeaderSize))
+	r.iovs = r.out.slices(r.segs[:0], outHeaderSize, int(size))
 	r.started(r.sess.desc.Read(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh),
 		size, in.Offset, r.sess.arch.hostOpenFlags(in.Flags), r.iovs, dataDone, r))
 }
@@ -115,7 +113,7 @@ func doWrite(r *request) {
 		// A page has its place. The kernel sends no flags with it, and none would mean those of the open.
 		flags = flags&^syscall.O_APPEND | syscall.O_RDWR
 	}
-	r.iovs = r.in.slices(r.segs[:0], int(in.Size))
+	r.iovs = r.in.slices(r.segs[:0], 0, int(in.Size))
 	r.started(r.sess.desc.Write(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh),
 		in.Size, in.Offset, flags, r.iovs, writeDone, r))
 }

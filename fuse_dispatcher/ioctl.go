@@ -65,15 +65,13 @@ func doIoctl(r *request) {
 	}
 	nIn, okIn := cmd.moves(iocWrite, in.InSize)
 	nOut, okOut := cmd.moves(iocRead, in.OutSize)
-	data := r.out
-	data.skip(outHeaderSize + ioctlOutSize)
-	if !okIn || !okOut || int(in.InSize) > r.in.left || nOut > data.left {
+	if !okIn || !okOut || int(in.InSize) > r.in.left || nOut > r.out.left-outHeaderSize-ioctlOutSize {
 		r.fail(syscall.EINVAL)
 		return
 	}
 	value := r.names[:nIn] // an argument like others: read once
 	r.in.read(value)
-	r.iovs = data.slices(r.segs[:0], nOut)
+	r.iovs = r.out.slices(r.segs[:0], outHeaderSize+ioctlOutSize, nOut)
 	r.started(r.sess.desc.Ioctl(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh), in.Cmd, in.Arg,
 		value, r.iovs, uint32(nOut), ioctlDone, r))
 }

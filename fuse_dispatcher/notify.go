@@ -202,7 +202,7 @@ func (c *control) take(unique uint64) *retrieve {
 // are until the request completes.
 func doNotifyReply(r *request) {
 	n := min(int(args[NotifyRetrieveIn](r).Size), r.in.left)
-	r.iovs = r.in.slices(r.segs[:0], n)
+	r.iovs = r.in.slices(r.segs[:0], 0, n)
 	if !r.c.d.ctl.SendMsgRetry(r.ch.Thread(), retrieved, r) {
 		r.end(syscall.ENODEV)
 	}

@@ -69,11 +69,10 @@ func (a Arch) family() *family {
 // hostOpenFlags translates a client's open flags to the host's.
 func (a Arch) hostOpenFlags(flags uint32) uint32 {
 	flags &^= fsdev.FlagKillSuidgid // has its own place in the protocol
-	from, to := a.family(), hostFamily()
-	if from == to {
+	if a == ArchNative {
 		return flags
 	}
-	return translate(flags, from, to)
+	return translate(flags, a.family(), hostFamily())
 }
 
 // openFlags returns what a module is to open a file with: the file exists, so nothing

@@ -48,9 +48,10 @@ type request struct {
 	errno    syscall.Errno
 	replyLen uint32
 	inSubmit bool
+	active   bool   // in c.active
 	aborted  bool   // by a drain
+	inPlace  bool   // what payload returned is in the client's vector
 	seq      uint64 // names the request towards the fsdev
-	index    int    // in c.active, -1 if it is not there
 
 	arg   [(maxArg + 7) / 8]uint64   // the argument structure, aligned
 	reply [(maxReply + 7) / 8]uint64 // the reply, aligned
@@ -69,8 +70,6 @@ type request struct {
 	forget  forgetState
 	readdir readdirState
 }
-
-func initRequest(r *request, _ int) { r.index = -1 }
 
 // SubmitRequest takes a request: in holds what the client sent, out the room for the
 // reply. Both belong to the request until cpl is called with ctx. It returns 0, and cpl
@@ -93,7 +92,7 @@ func (d *Dispatcher) SubmitRequest(ch *iochannel.Channel, in, out [][]byte, cpl 
 	r.in.set(in)
 	r.out.set(out)
 	r.cpl, r.cplCtx = cpl, ctx
-	r.inSubmit, r.aborted = true, false
+	r.inSubmit, r.active, r.aborted, r.inPlace = true, false, false, false
 	r.start()
 	r.inSubmit = false
 	return 0
@@ -128,8 +127,8 @@ func (r *request) start() {
 		r.fail(syscall.ENOTCONN)
 		return
 	}
-	r.index = len(r.c.active)
-	r.c.active = append(r.c.active, r)
+	r.active = true
+	r.c.active.Add(r)
 	if errno := r.parse(r.sess.sizes[i]); errno != 0 {
 		r.refuse(errno, "its arguments, its names or the room for a reply")
 		return
@@ -220,14 +219,26 @@ func (r *request) readString(buf []byte) (int, syscall.Errno) {
 }
 
 // args returns the argument structure of the request as what it is.
-func args[T any](r *request) *T { return Overlay[T](Bytes(&r.arg)) }
+func args[T any](r *request) *T { return OverlayWords[T](r.arg[:]) }
 
-// payload returns the structure that follows the header of the reply being built.
+// payload returns the structure at off behind the header of the reply being built. That is where
+// the client will read it, if it can be, and nothing is read back from there.
 func payload[T any](r *request, off int) *T {
-	p := Overlay[T](Bytes(&r.reply)[outHeaderSize+off:])
+	p := unclearedPayload[T](r, off)
 	var zero T
 	*p = zero
 	return p
+}
+
+// unclearedPayload is payload for who sets every field.
+func unclearedPayload[T any](r *request, off int) *T {
+	if need := r.op.replySize; need > 0 {
+		if seg := r.out.seg[r.out.off:]; len(seg) >= outHeaderSize+int(need) && Aligned(seg) {
+			r.inPlace = true
+			return Overlay[T](seg[outHeaderSize+off:])
+		}
+	}
+	return Overlay[T](Bytes(&r.reply)[outHeaderSize+off:])
 }
 
 // object returns the file object that the request is about.
@@ -292,14 +303,21 @@ func (r *request) end(errno syscall.Errno) {
 	r.complete()
 }
 
-// writeReply copies the header and the built bytes behind it to the client; inPlace more
-// are there already.
-func (r *request) writeReply(built, inPlace int) {
+// writeReply copies the header and the built bytes behind it to the client; more bytes are there
+// already.
+func (r *request) writeReply(built, more int) {
+	r.replyLen = uint32(outHeaderSize + built + more)
 	buf := Bytes(&r.reply)[:outHeaderSize+built]
-	r.replyLen = uint32(len(buf) + inPlace)
+	seg := r.out.seg[r.out.off:]
+	direct := r.inPlace || built == 0 && len(seg) >= outHeaderSize && Aligned(seg)
+	if direct {
+		buf = seg
+	}
 	hdr := Overlay[OutHeader](buf)
 	hdr.Len, hdr.Error, hdr.Unique = r.replyLen, -int32(r.errno), r.hdr.Unique
-	r.out.write(buf)
+	if !direct {
+		r.out.write(buf)
+	}
 }
 
 // complete calls the completion, later if SubmitRequest has not returned yet.
@@ -316,18 +334,18 @@ func finishRequest(_ *reactor.Thread, ctx any) { ctx.(*request).finish() }
 // finish frees the request and calls its completion.
 func (r *request) finish() {
 	c, ch, cpl, ctx, errno, replyLen := r.c, r.ch, r.cpl, r.cplCtx, r.errno, r.replyLen
-	if r.index >= 0 {
-		c.removeActive(r)
+	if r.active {
+		c.active.Remove(r)
 	}
 	// What the client lent must not stay reachable from the pool.
 	r.in.reset()
 	r.out.reset()
 	r.cplCtx, r.sess = nil, nil
 	if r.iovs != nil {
-		if len(r.iovs) > inlineSegs { // they have moved, and left copies behind
-			clear(r.segs[:])
+		if len(r.iovs) > 1 {
+			clear(r.segs[:]) // all, for too many have moved and left copies behind
 		}
-		clear(r.iovs)
+		r.segs[0] = nil
 		r.iovs = nil
 	}
 	if len(r.ext) > keptExt {
@@ -337,20 +355,10 @@ func (r *request) finish() {
 	// Freed before the call, which may submit the next request.
 	c.reqs.Put(r)
 	cpl(ctx, errno, replyLen)
-	if c.drain != nil && len(c.active) == 0 {
+	if c.drain != nil && c.active.Len() == 0 {
 		c.drained()
 	}
 	if c.inFlight--; c.inFlight == 0 {
 		ch.Put()
 	}
-}
-
-func (c *channel) removeActive(r *request) {
-	last := len(c.active) - 1
-	moved := c.active[last]
-	c.active[r.index] = moved
-	moved.index = r.index
-	c.active[last] = nil
-	c.active = c.active[:last]
-	r.index = -1
 }

@@ -22,7 +22,7 @@ func doSetxattr(r *request) {
 		r.refuse(syscall.EINVAL, missingPayload)
 		return
 	}
-	r.iovs = r.in.slices(r.segs[:0], int(in.Size))
+	r.iovs = r.in.slices(r.segs[:0], 0, int(in.Size))
 	var value []byte
 	switch len(r.iovs) {
 	case 0:
@@ -113,19 +113,18 @@ func doListxattr(r *request) {
 // xattrRoom prepares the room for a value or list, none if the client asks for its size.
 func (r *request) xattrRoom() (size uint32, ok bool) {
 	size = args[GetxattrIn](r).Size
-	data := r.out
-	data.skip(outHeaderSize)
-	if size == 0 && data.left < 8 {
+	room := r.out.left - outHeaderSize
+	if size == 0 && room < 8 {
 		r.fail(syscall.EINVAL)
 		return 0, false
 	}
 	// A vector that is shorter than the client says must not be mistaken for a question.
-	if size > 0 && data.left == 0 {
+	if size > 0 && room == 0 {
 		r.fail(syscall.ERANGE)
 		return 0, false
 	}
-	size = uint32(min(int(size), data.left))
-	r.iovs = data.slices(r.segs[:0], int(size))
+	size = uint32(min(int(size), room))
+	r.iovs = r.out.slices(r.segs[:0], outHeaderSize, int(size))
 	return size, true
 }
 
