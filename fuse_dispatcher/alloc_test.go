@@ -18,19 +18,19 @@ func TestRequestsDoNotAllocate(t *testing.T) {
 		c := &handlerCases[i]
 		for _, inline := range []bool{true, false} {
 			fast.inline = inline
-			m := b.message(c.op, node, c.parts()...)
-			room := make([]byte, c.room)
+			m := b.Message(c.Op, node, c.Parts()...)
+			room := make([]byte, c.Room)
 			for _, cuts := range [][2][][]byte{
 				{{m}, {room}},
-				{cut(m, min(40, len(m)-1), len(m)-1), cut(room, min(16, c.room))},
+				{cut(m, min(40, len(m)-1), len(m)-1), cut(room, min(16, c.Room))},
 			} {
 				n := testing.AllocsPerRun(20, func() { fast.roundTrip(cuts[0], cuts[1]) })
 				// The kernel sends a value in one piece; see doSetxattr.
-				if n != 0 && !(c.op == FUSE_SETXATTR && len(cuts[0]) > 1) {
-					t.Errorf("%s (inline %v, %d segments): %v allocations", c.name(), inline, len(cuts[0]), n)
+				if n != 0 && !(c.Op == FUSE_SETXATTR && len(cuts[0]) > 1) {
+					t.Errorf("%s (inline %v, %d segments): %v allocations", c.Name(), inline, len(cuts[0]), n)
 				}
 				if fast.errno != 0 {
-					t.Fatalf("%s: %v", c.name(), fast.errno)
+					t.Fatalf("%s: %v", c.Name(), fast.errno)
 				}
 			}
 		}
@@ -49,7 +49,7 @@ type allocFree struct {
 func newAllocFree(b *bed) *allocFree {
 	a := &allocFree{b: b}
 	target := []byte(fakeTarget)
-	b.fs.raw = func(io *fsdev.IO) {
+	b.FS.Raw = func(io *fsdev.IO) {
 		io.OutObject, io.OutHandle, io.OutTarget = fakeFile, fakeHandle, target
 		io.OutAttr, io.OutStatfs, io.OutSize = fakeAttr, fakeStatfs, uint64(io.Size)
 		if a.inline {
@@ -69,7 +69,7 @@ func allocFreeDone(ctx any, errno syscall.Errno, _ uint32) {
 
 func (a *allocFree) roundTrip(in, out [][]byte) {
 	a.done = 0
-	if a.errno = a.b.d.SubmitRequest(a.b.chans[0], in, out, allocFreeDone, a); a.errno != 0 {
+	if a.errno = a.b.D.SubmitRequest(a.b.Chans[0], in, out, allocFreeDone, a); a.errno != 0 {
 		return
 	}
 	if io := a.held; io != nil {
@@ -77,7 +77,7 @@ func (a *allocFree) roundTrip(in, out [][]byte) {
 		io.Complete(0)
 	}
 	for a.done == 0 {
-		a.b.t.Poll(0, 0)
+		a.b.T.Poll(0, 0)
 	}
-	a.b.t.Poll(0, 0)
+	a.b.T.Poll(0, 0)
 }

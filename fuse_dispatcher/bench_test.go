@@ -159,19 +159,6 @@ func initRequest(minor uint32, flags uint64) []byte {
 		Major: 7, Minor: minor, MaxReadahead: 128 << 10, Flags: uint32(flags), Flags2: uint32(flags >> 32)}))
 }
 
-// message puts a request together and sets its length.
-func message(hdr InHeader, parts ...[]byte) []byte {
-	hdr.Len = uint32(Size[InHeader]())
-	for _, p := range parts {
-		hdr.Len += uint32(len(p))
-	}
-	m := append([]byte(nil), Bytes(&hdr)...)
-	for _, p := range parts {
-		m = append(m, p...)
-	}
-	return m
-}
-
 // BenchmarkDispatch takes requests through dispatcher, fsdev and the null module on one
 // pinned reactor.
 func BenchmarkDispatch(b *testing.B) {

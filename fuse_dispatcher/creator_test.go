@@ -19,11 +19,11 @@ import (
 // newCreatorSession makes a session with a module of those abilities.
 func newCreatorSession(t *testing.T, minor uint32, opts fsdev.MountOpts) *bed {
 	b := newBed(t, 1, fusedispatcher.Opts{})
-	b.fs.mount = func(io *fsdev.IO) {
+	b.FS.Mount = func(io *fsdev.IO) {
 		io.Mount = opts
-		b.fs.mounted(io)
+		b.FS.Mounted(io)
 	}
-	b.init(minor)
+	b.Init(minor)
 	return b
 }
 
@@ -44,13 +44,13 @@ func TestUmask(t *testing.T) {
 	for _, acl := range []bool{true, false} {
 		b := newCreatorSession(t, 45, fsdev.MountOpts{PosixACL: acl})
 		for _, c := range creatorCases {
-			b.fs.calls = nil
-			b.do(0, c.op, node, 200, c.parts...)
+			b.FS.Calls = nil
+			b.Do(0, c.op, node, 200, c.parts...)
 			want := uint32(0)
 			if acl && c.op != FUSE_SYMLINK {
 				want = 0o027
 			}
-			if got := b.fs.calls[0].Umask; got != want {
+			if got := b.FS.Calls[0].Umask; got != want {
 				t.Errorf("access control lists %v, opcode %d: umask %#o, want %#o", acl, c.op, got, want)
 			}
 		}
@@ -79,17 +79,17 @@ func groups(n uint32, ids ...uint32) []byte {
 }
 
 // createWith sends a request that creates a file, with extensions.
-func (b *bed) createWith(i int, e []byte, cutAt func(m []byte) [][]byte) *reply {
-	b.tb.Helper()
+func createWith(b *bed, i int, e []byte, cutAt func(m []byte) [][]byte) *reply {
+	b.TB.Helper()
 	c := creatorCases[i]
-	b.unique += 2
-	m := message(InHeader{Opcode: c.op, Unique: b.unique, NodeID: node, UID: 1001, GID: 1002,
+	b.Unique += 2
+	m := message(InHeader{Opcode: c.op, Unique: b.Unique, NodeID: node, UID: 1001, GID: 1002,
 		TotalExtlen: uint16(len(e) / 8)}, append(append([][]byte{}, c.parts...), e)...)
 	in := [][]byte{m}
 	if cutAt != nil {
 		in = cutAt(m)
 	}
-	return b.finish(b.send(0, in, [][]byte{make([]byte, 200)}))
+	return b.Finish(b.Send(0, in, [][]byte{make([]byte, 200)}))
 }
 
 var selinux = fsdev.Xattr{Name: []byte("security.selinux"), Value: []byte("system_u:object_r:tmp_t:s0\x00")}
@@ -158,31 +158,31 @@ func TestExtensions(t *testing.T) {
 			b := newCreatorSession(t, 45, fsdev.MountOpts{SecurityCtx: true, SuppGroup: true})
 			check := func(what string, r *reply) {
 				t.Helper()
-				if r.errno != tt.errno {
-					t.Fatalf("%s: answer %v, want %v", what, r.errno, tt.errno)
+				if r.Errno != tt.errno {
+					t.Fatalf("%s: answer %v, want %v", what, r.Errno, tt.errno)
 				}
 				if tt.errno != 0 {
-					if len(b.fs.calls) != 0 {
+					if len(b.FS.Calls) != 0 {
 						t.Fatalf("%s: the module saw it", what)
 					}
 					return
 				}
-				io := &b.fs.calls[0]
+				io := &b.FS.Calls[0]
 				got := fsdev.Creator{UID: io.UID, GID: io.GID, Umask: io.Umask, Group: io.Group, HasGroup: io.HasGroup,
 					Security: io.Security}
 				if diff := cmp.Diff(tt.want, got, cmpopts.EquateEmpty()); diff != "" {
 					t.Fatalf("%s: the module saw (-want +got):\n%s", what, diff)
 				}
-				b.fs.calls = nil
+				b.FS.Calls = nil
 			}
 			for i, c := range creatorCases {
-				check(fmt.Sprint("opcode ", c.op), b.createWith(i, tt.ext, nil))
+				check(fmt.Sprint("opcode ", c.op), createWith(b, i, tt.ext, nil))
 			}
 			if len(tt.ext) < 200 {
 				for at := range 40 + 16 + 5 + len(tt.ext) + 1 {
-					check(fmt.Sprint("cut at ", at), b.createWith(2, tt.ext, func(m []byte) [][]byte { return cut(m, at) }))
+					check(fmt.Sprint("cut at ", at), createWith(b, 2, tt.ext, func(m []byte) [][]byte { return cut(m, at) }))
 				}
-				check("each byte", b.createWith(2, tt.ext, bytesEach))
+				check("each byte", createWith(b, 2, tt.ext, bytesEach))
 			}
 		})
 	}
@@ -200,13 +200,13 @@ func TestExtensionOfAnOlderClient(t *testing.T) {
 	sel := ext(1, secctx(string(selinux.Name), string(selinux.Value)))
 	for minor := uint32(36); minor <= 45; minor++ {
 		b := newCreatorSession(t, minor, fsdev.MountOpts{SecurityCtx: true})
-		m := b.message(FUSE_MKDIR, node, Bytes(&MkdirIn{}), cstr("name"), sel)
-		b.finish(b.send(0, [][]byte{m}, [][]byte{make([]byte, 200)}))
+		m := b.Message(FUSE_MKDIR, node, Bytes(&MkdirIn{}), cstr("name"), sel)
+		b.Finish(b.Send(0, [][]byte{m}, [][]byte{make([]byte, 200)}))
 		want := []fsdev.Xattr{selinux}
 		if minor >= 38 {
 			want = nil // TotalExtlen is 0
 		}
-		if diff := cmp.Diff(want, b.fs.calls[0].Security); diff != "" {
+		if diff := cmp.Diff(want, b.FS.Calls[0].Security); diff != "" {
 			t.Errorf("7.%d (-want +got):\n%s", minor, diff)
 		}
 	}
@@ -223,12 +223,12 @@ func TestTotalExtlen(t *testing.T) {
 		{0, 0, false}, {1, syscall.EINVAL, false}, {2, 0, true}, {3, syscall.EINVAL, false}, {4, syscall.EINVAL, false},
 		{1<<16 - 1, syscall.EINVAL, false},
 	} {
-		b.fs.calls = nil
+		b.FS.Calls = nil
 		m := message(InHeader{Opcode: FUSE_MKDIR, Unique: 2, NodeID: node, TotalExtlen: tt.units},
 			Bytes(&MkdirIn{}), cstr("name"), make([]byte, 11), ext(FUSE_EXT_GROUPS, groups(1, 7)))
-		r := b.finish(b.send(0, [][]byte{m}, [][]byte{make([]byte, 200)}))
-		if r.errno != tt.want || tt.want == 0 && b.fs.calls[0].HasGroup != tt.group {
-			t.Errorf("%d units: %v, %d calls", tt.units, r.errno, len(b.fs.calls))
+		r := b.Finish(b.Send(0, [][]byte{m}, [][]byte{make([]byte, 200)}))
+		if r.Errno != tt.want || tt.want == 0 && b.FS.Calls[0].HasGroup != tt.group {
+			t.Errorf("%d units: %v, %d calls", tt.units, r.Errno, len(b.FS.Calls))
 		}
 	}
 }
@@ -249,11 +249,11 @@ func TestExtensionsWithoutAgreement(t *testing.T) {
 		{fsdev.MountOpts{SuppGroup: true}, grp, 0},
 	} {
 		b := newCreatorSession(t, 45, tt.opts)
-		r := b.createWith(0, tt.ext, nil)
-		if r.errno != tt.want {
-			t.Errorf("%+v: %v, want %v", tt.opts, r.errno, tt.want)
+		r := createWith(b, 0, tt.ext, nil)
+		if r.Errno != tt.want {
+			t.Errorf("%+v: %v, want %v", tt.opts, r.Errno, tt.want)
 		}
-		if !tt.opts.SuppGroup && r.errno == 0 && (b.fs.calls[0].HasGroup || b.fs.calls[0].Security != nil) {
+		if !tt.opts.SuppGroup && r.Errno == 0 && (b.FS.Calls[0].HasGroup || b.FS.Calls[0].Security != nil) {
 			t.Errorf("%+v: the module saw it", tt.opts)
 		}
 	}
@@ -262,19 +262,19 @@ func TestExtensionsWithoutAgreement(t *testing.T) {
 // The client changes its memory while the module works: names and values stay what they were.
 func TestExtensionsAreReadOnce(t *testing.T) {
 	b := newCreatorSession(t, 45, fsdev.MountOpts{SecurityCtx: true})
-	b.fs.do = b.fs.hold
+	b.FS.Do = b.FS.Hold
 	e := ext(1, secctx("security.a", "value"))
 	m := message(InHeader{Opcode: FUSE_MKDIR, Unique: 2, NodeID: node, TotalExtlen: uint16(len(e) / 8)},
 		Bytes(&MkdirIn{}), cstr("name"), e)
-	r := b.send(0, [][]byte{m}, [][]byte{make([]byte, 200)})
+	r := b.Send(0, [][]byte{m}, [][]byte{make([]byte, 200)})
 	for i := range m {
 		m[i] = 'x'
 	}
-	if x := b.fs.pending[0].Security[0]; string(x.Name) != "security.a" || string(x.Value) != "value" {
+	if x := b.FS.Pending[0].Security[0]; string(x.Name) != "security.a" || string(x.Value) != "value" {
 		t.Errorf("%q = %q", x.Name, x.Value)
 	}
-	b.fs.release(0)
-	b.finish(r)
+	b.FS.Release(0)
+	b.Finish(r)
 }
 
 // Random damage to good extensions is refused or understood, and nothing else.
@@ -282,7 +282,7 @@ func TestDamagedExtensions(t *testing.T) {
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	b := newCreatorSession(t, 45, fsdev.MountOpts{SecurityCtx: true, SuppGroup: true})
-	b.fs.do = func(io *fsdev.IO) {
+	b.FS.Do = func(io *fsdev.IO) {
 		for _, x := range io.Security {
 			if len(x.Name) < 10 || len(x.Name) > 255 || bytes.IndexByte(x.Name, 0) >= 0 || len(x.Value) > 65536 {
 				t.Errorf("seed %d: the module saw %q with %d bytes", seed, x.Name, len(x.Value))
@@ -298,11 +298,11 @@ func TestDamagedExtensions(t *testing.T) {
 			e[rng.IntN(len(e))] = []byte{0, 1, 7, 8, 16, 0x20, 0x7f, 0xff, byte(rng.Uint32())}[rng.IntN(9)]
 		}
 		e = e[:rng.IntN(len(e)/8+1)*8]
-		r := b.createWith(rng.IntN(len(creatorCases)), e, nil)
-		if r.errno != 0 && r.errno != syscall.EINVAL && r.errno != syscall.E2BIG {
-			t.Fatalf("seed %d: %v", seed, r.errno)
+		r := createWith(b, rng.IntN(len(creatorCases)), e, nil)
+		if r.Errno != 0 && r.Errno != syscall.EINVAL && r.Errno != syscall.E2BIG {
+			t.Fatalf("seed %d: %v", seed, r.Errno)
 		}
-		b.fs.calls = nil
+		b.FS.Calls = nil
 	}
 }
 
@@ -334,19 +334,19 @@ func TestSetxattrOfAnACLClearsSgid(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newCreatorSession(t, 45, fsdev.MountOpts{PosixACL: tt.acl})
-			b.fs.do = func(io *fsdev.IO) {
+			b.FS.Do = func(io *fsdev.IO) {
 				fill(io)
 				io.OutAttr.Mode = tt.mode
 				io.Complete(tt.errnos[io.Type])
 			}
-			r := b.do(0, FUSE_SETXATTR, node, 16, Bytes(&SetxattrIn{Size: 1, SetxattrFlags: tt.flags}),
+			r := b.Do(0, FUSE_SETXATTR, node, 16, Bytes(&SetxattrIn{Size: 1, SetxattrFlags: tt.flags}),
 				cstr("system.posix_acl_access"), []byte("v"))
-			if r.errno != tt.want || r.len != 16 {
-				t.Errorf("answer %v of %d bytes, want %v", r.errno, r.len, tt.want)
+			if r.Errno != tt.want || r.Len != 16 {
+				t.Errorf("answer %v of %d bytes, want %v", r.Errno, r.Len, tt.want)
 			}
 			var calls []fsdev.IOType
-			for i := range b.fs.calls {
-				io := &b.fs.calls[i]
+			for i := range b.FS.Calls {
+				io := &b.FS.Calls[i]
 				calls = append(calls, io.Type)
 				if io.Type == fsdev.IOSetattr && (io.Attr.Mode != tt.newMode || io.Flags != fsdev.SetAttrMode) {
 					t.Errorf("mode %#o, mask %#x", io.Attr.Mode, io.Flags)
@@ -362,19 +362,19 @@ func TestSetxattrOfAnACLClearsSgid(t *testing.T) {
 // The bit is cleared even if there is no IO for that at the moment.
 func TestSetxattrOfAnACLOutlastsAnEmptyPool(t *testing.T) {
 	b := newCreatorSession(t, 45, fsdev.MountOpts{PosixACL: true})
-	b.fs.do = b.fs.hold
-	r := b.start(0, FUSE_SETXATTR, node, 16, Bytes(&SetxattrIn{SetxattrFlags: FUSE_SETXATTR_ACL_KILL_SGID}),
+	b.FS.Do = b.FS.Hold
+	r := b.Start(0, FUSE_SETXATTR, node, 16, Bytes(&SetxattrIn{SetxattrFlags: FUSE_SETXATTR_ACL_KILL_SGID}),
 		cstr("system.posix_acl_access"))
-	release := exhaust(b)
-	b.fs.do = func(io *fsdev.IO) {
+	release := b.Exhaust()
+	b.FS.Do = func(io *fsdev.IO) {
 		fill(io)
 		io.OutAttr.Mode |= syscall.S_ISGID
 		io.Complete(0)
 	}
-	b.fs.release(0) // its IO, the only one, is free after its completion
-	b.expect(r, 0)
+	b.FS.Release(0) // its IO, the only one, is free after its completion
+	b.Expect(r, 0)
 	release()
-	if n := len(b.fs.calls); b.fs.calls[n-1].Type != fsdev.IOSetattr {
-		t.Errorf("the last call was %v", b.fs.calls[n-1].Type)
+	if n := len(b.FS.Calls); b.FS.Calls[n-1].Type != fsdev.IOSetattr {
+		t.Errorf("the last call was %v", b.FS.Calls[n-1].Type)
 	}
 }

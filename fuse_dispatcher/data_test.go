@@ -31,28 +31,28 @@ func sameMemory(t *testing.T, got, want [][]byte) {
 func TestWriteHandsOnTheCallersMemory(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
 	data := pattern(4096)
-	hdr := b.message(FUSE_WRITE, node, Bytes(&WriteIn{Size: 4096}), data)[:80]
+	hdr := b.Message(FUSE_WRITE, node, Bytes(&WriteIn{Size: 4096}), data)[:80]
 	for _, cuts := range [][]int{nil, {1}, {2048}, {4095}, {1000, 1000, 1001, 4000}} {
 		var got [][]byte
-		b.fs.do = func(io *fsdev.IO) {
+		b.FS.Do = func(io *fsdev.IO) {
 			got = slices.Clone(io.Iovs)
-			b.fs.hold(io)
+			b.FS.Hold(io)
 		}
 		payload := cut(data, cuts...)
-		r := b.send(0, slices.Concat([][]byte{hdr}, payload), [][]byte{make([]byte, 24)})
+		r := b.Send(0, slices.Concat([][]byte{hdr}, payload), [][]byte{make([]byte, 24)})
 		sameMemory(t, got, payload)
-		b.fs.release(0)
-		b.finish(r)
+		b.FS.Release(0)
+		b.Finish(r)
 	}
 	// /dev/fuse style: header, arguments and payload in one buffer.
 	m := append(slices.Clone(hdr), data...)
 	var got [][]byte
-	b.fs.do = func(io *fsdev.IO) {
+	b.FS.Do = func(io *fsdev.IO) {
 		got = slices.Clone(io.Iovs)
 		io.OutSize = 4096
 		io.Complete(0)
 	}
-	b.finish(b.send(0, [][]byte{m}, [][]byte{make([]byte, 24)}))
+	b.Finish(b.Send(0, [][]byte{m}, [][]byte{make([]byte, 24)}))
 	sameMemory(t, got, [][]byte{m[80:len(m):len(m)]})
 }
 
@@ -72,16 +72,16 @@ func TestReadHandsOnTheCallersMemory(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got [][]byte
-			b.fs.do = func(io *fsdev.IO) {
+			b.FS.Do = func(io *fsdev.IO) {
 				got = slices.Clone(io.Iovs)
 				fill(io)
 				io.Complete(0)
 			}
 			out := cut(make([]byte, 16+4096), tt.cuts...)
-			r := b.finish(b.send(0, [][]byte{b.message(FUSE_READ, node, Bytes(&ReadIn{Size: tt.size}))}, out))
+			r := b.Finish(b.Send(0, [][]byte{b.Message(FUSE_READ, node, Bytes(&ReadIn{Size: tt.size}))}, out))
 			sameMemory(t, got, tt.want(out))
-			if n := min(int(tt.size), 4096); !bytes.Equal(r.payload(), pattern(n)) {
-				t.Errorf("read %d bytes", len(r.payload()))
+			if n := min(int(tt.size), 4096); !bytes.Equal(r.Payload(), pattern(n)) {
+				t.Errorf("read %d bytes", len(r.Payload()))
 			}
 		})
 	}
@@ -91,45 +91,45 @@ func TestReadHandsOnTheCallersMemory(t *testing.T) {
 func TestReadIntoMoreThan32BitsOfRoom(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
 	segs := slices.Repeat([][]byte{make([]byte, 32<<20)}, 128)
-	m := b.message(FUSE_READ, node, Bytes(&ReadIn{Size: 4096}))
-	r := &reply{b: b, known: 40}
-	copy(Bytes(&r.hdr), m)
-	if errno := b.d.SubmitRequest(b.chans[0], [][]byte{m}, append([][]byte{make([]byte, 16)}, segs...),
-		func(ctx any, errno syscall.Errno, n uint32) {
-			r.done++
-			r.errno, r.len = errno, n
-		}, r); errno != 0 {
+	m := b.Message(FUSE_READ, node, Bytes(&ReadIn{Size: 4096}))
+	done := 0
+	if errno := b.D.SubmitRequest(b.Chans[0], [][]byte{m}, append([][]byte{make([]byte, 16)}, segs...),
+		func(_ any, errno syscall.Errno, n uint32) {
+			done++
+			if errno != 0 || n != 16+4096 {
+				t.Errorf("%v, reply of %d bytes", errno, n)
+			}
+		}, nil); errno != 0 {
 		t.Fatal(errno)
 	}
-	b.finish(r)
-	if r.errno != 0 || r.len != 16+4096 {
-		t.Errorf("%v, reply of %d bytes", r.errno, r.len)
+	if b.PollThreads(); done != 1 {
+		t.Errorf("completed %d times", done)
 	}
 }
 
 func TestReadAndWriteOfAnySize(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
 	for _, n := range []uint32{0, 1, 4095, 1 << 20} {
-		if r := b.do(0, FUSE_READ, node, 16+int(n), Bytes(&ReadIn{Size: n})); !bytes.Equal(r.payload(), pattern(int(n))) {
-			t.Errorf("READ of %d: %v, %d bytes", n, r.errno, len(r.payload()))
+		if r := b.Do(0, FUSE_READ, node, 16+int(n), Bytes(&ReadIn{Size: n})); !bytes.Equal(r.Payload(), pattern(int(n))) {
+			t.Errorf("READ of %d: %v, %d bytes", n, r.Errno, len(r.Payload()))
 		}
-		r := b.do(0, FUSE_WRITE, node, 24, Bytes(&WriteIn{Size: n}), pattern(int(n)))
-		if diff := cmp.Diff(Bytes(&WriteOut{Size: n}), r.payload()); diff != "" {
-			t.Errorf("WRITE of %d: %v, %s", n, r.errno, diff)
+		r := b.Do(0, FUSE_WRITE, node, 24, Bytes(&WriteIn{Size: n}), pattern(int(n)))
+		if diff := cmp.Diff(Bytes(&WriteOut{Size: n}), r.Payload()); diff != "" {
+			t.Errorf("WRITE of %d: %v, %s", n, r.Errno, diff)
 		}
-		if !bytes.Equal(b.fs.data[len(b.fs.data)-1], pattern(int(n))) {
+		if !bytes.Equal(b.FS.Data[len(b.FS.Data)-1], pattern(int(n))) {
 			t.Errorf("WRITE of %d wrote something else", n)
 		}
 	}
 	// More segments than a request has room for.
 	many := append(make([]byte, 0, 2000), pattern(1000)...)
-	hdr := b.message(FUSE_WRITE, node, Bytes(&WriteIn{Size: 1000}), many)[:80]
-	b.finish(b.send(0, append([][]byte{hdr}, bytesEach(many)...), bytesEach(make([]byte, 24))))
-	if !bytes.Equal(b.fs.data[len(b.fs.data)-1], many) {
+	hdr := b.Message(FUSE_WRITE, node, Bytes(&WriteIn{Size: 1000}), many)[:80]
+	b.Finish(b.Send(0, append([][]byte{hdr}, bytesEach(many)...), bytesEach(make([]byte, 24))))
+	if !bytes.Equal(b.FS.Data[len(b.FS.Data)-1], many) {
 		t.Error("a write from 1000 segments wrote something else")
 	}
-	m := b.message(FUSE_READ, node, Bytes(&ReadIn{Size: 1000}))
-	if r := b.finish(b.send(0, [][]byte{m}, bytesEach(make([]byte, 1016)))); !bytes.Equal(r.payload(), pattern(1000)) {
+	m := b.Message(FUSE_READ, node, Bytes(&ReadIn{Size: 1000}))
+	if r := b.Finish(b.Send(0, [][]byte{m}, bytesEach(make([]byte, 1016)))); !bytes.Equal(r.Payload(), pattern(1000)) {
 		t.Error("a read into 1016 segments read something else")
 	}
 }
@@ -137,21 +137,21 @@ func TestReadAndWriteOfAnySize(t *testing.T) {
 // Short reads and errors after data has been moved: the reply says what counts.
 func TestReadRepliesWhatTheModuleSays(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
-	b.fs.do = func(io *fsdev.IO) {
+	b.FS.Do = func(io *fsdev.IO) {
 		copy(io.Iovs[0], "half")
 		io.OutSize = 4
 		io.Complete(0)
 	}
-	if r := b.do(0, FUSE_READ, node, 116, Bytes(&ReadIn{Size: 100})); string(r.payload()) != "half" {
-		t.Errorf("%v, %q", r.errno, r.payload())
+	if r := b.Do(0, FUSE_READ, node, 116, Bytes(&ReadIn{Size: 100})); string(r.Payload()) != "half" {
+		t.Errorf("%v, %q", r.Errno, r.Payload())
 	}
-	b.fs.do = func(io *fsdev.IO) {
+	b.FS.Do = func(io *fsdev.IO) {
 		copy(io.Iovs[0], "half")
 		io.OutSize = 4
 		io.Complete(syscall.EIO)
 	}
-	if r := b.do(0, FUSE_READ, node, 116, Bytes(&ReadIn{Size: 100})); r.errno != syscall.EIO || r.len != 16 {
-		t.Errorf("%v, reply of %d bytes", r.errno, r.len)
+	if r := b.Do(0, FUSE_READ, node, 116, Bytes(&ReadIn{Size: 100})); r.Errno != syscall.EIO || r.Len != 16 {
+		t.Errorf("%v, reply of %d bytes", r.Errno, r.Len)
 	}
 }
 
@@ -160,11 +160,11 @@ func TestReadRepliesWhatTheModuleSays(t *testing.T) {
 func TestKillSuidgidOnlyIfAgreedOn(t *testing.T) {
 	for _, agreed := range []bool{true, false} {
 		b := newBed(t, 1, fusedispatcher.Opts{})
-		b.fs.mount = func(io *fsdev.IO) {
+		b.FS.Mount = func(io *fsdev.IO) {
 			io.Mount.KillPriv = agreed
-			b.fs.mounted(io)
+			b.FS.Mounted(io)
 		}
-		b.init(45)
+		b.Init(45)
 		const smuggled = 1 << 31
 		name := cstr("name")
 		for _, kill := range []bool{true, false} {
@@ -173,13 +173,13 @@ func TestKillSuidgidOnlyIfAgreedOn(t *testing.T) {
 			if kill {
 				bit, write, fattr = FUSE_OPEN_KILL_SUIDGID, FUSE_WRITE_KILL_SUIDGID, FATTR_KILL_SUIDGID
 			}
-			b.fs.calls = nil
-			b.do(0, FUSE_OPEN, node, 200, Bytes(&OpenIn{Flags: 2 | smuggled, OpenFlags: bit}))
-			b.do(0, FUSE_CREATE, node, 200, Bytes(&CreateIn{Flags: 2 | smuggled, OpenFlags: bit}), name)
-			b.do(0, FUSE_WRITE, node, 200, Bytes(&WriteIn{Flags: 2 | smuggled, WriteFlags: write}))
-			b.do(0, FUSE_READ, node, 200, Bytes(&ReadIn{Flags: 2 | smuggled}))
-			b.do(0, FUSE_OPENDIR, node, 200, Bytes(&OpenIn{Flags: 2 | smuggled, OpenFlags: bit}))
-			b.do(0, FUSE_SETATTR, node, 200, Bytes(&SetattrIn{Valid: FATTR_SIZE | fattr}))
+			b.FS.Calls = nil
+			b.Do(0, FUSE_OPEN, node, 200, Bytes(&OpenIn{Flags: 2 | smuggled, OpenFlags: bit}))
+			b.Do(0, FUSE_CREATE, node, 200, Bytes(&CreateIn{Flags: 2 | smuggled, OpenFlags: bit}), name)
+			b.Do(0, FUSE_WRITE, node, 200, Bytes(&WriteIn{Flags: 2 | smuggled, WriteFlags: write}))
+			b.Do(0, FUSE_READ, node, 200, Bytes(&ReadIn{Flags: 2 | smuggled}))
+			b.Do(0, FUSE_OPENDIR, node, 200, Bytes(&OpenIn{Flags: 2 | smuggled, OpenFlags: bit}))
+			b.Do(0, FUSE_SETATTR, node, 200, Bytes(&SetattrIn{Valid: FATTR_SIZE | fattr}))
 			want := []uint32{2, 2, 2, 2, 2, fsdev.SetAttrSize}
 			if kill && agreed {
 				for i := range 3 {
@@ -188,7 +188,7 @@ func TestKillSuidgidOnlyIfAgreedOn(t *testing.T) {
 				want[5] |= fsdev.SetAttrKillSuidgid
 			}
 			var got []uint32
-			for _, io := range b.fs.calls {
+			for _, io := range b.FS.Calls {
 				got = append(got, io.Flags)
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
@@ -206,9 +206,9 @@ func TestWriteFromThePageCacheDoesNotAppend(t *testing.T) {
 		{0, FUSE_WRITE_CACHE, syscall.O_RDWR},
 		{syscall.O_RDWR | syscall.O_APPEND, FUSE_WRITE_CACHE, syscall.O_RDWR},
 	} {
-		b.fs.calls = nil
-		b.do(0, FUSE_WRITE, node, 24, Bytes(&WriteIn{Flags: tt.flags, WriteFlags: tt.write}))
-		if got := b.fs.calls[0].Flags; got != tt.want {
+		b.FS.Calls = nil
+		b.Do(0, FUSE_WRITE, node, 24, Bytes(&WriteIn{Flags: tt.flags, WriteFlags: tt.write}))
+		if got := b.FS.Calls[0].Flags; got != tt.want {
 			t.Errorf("%+v: the module saw %#o", tt, got)
 		}
 	}
@@ -217,14 +217,14 @@ func TestWriteFromThePageCacheDoesNotAppend(t *testing.T) {
 func TestFlagsThatAreRefused(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
 	for flags := range uint32(16) {
-		r := b.do(0, FUSE_RENAME2, node, 16, Bytes(&Rename2In{Flags: flags}), cstr("a"), cstr("b"))
-		if want := flags >= 8; (r.errno == syscall.EINVAL) != want {
-			t.Errorf("RENAME2 with flags %#x: %v", flags, r.errno)
+		r := b.Do(0, FUSE_RENAME2, node, 16, Bytes(&Rename2In{Flags: flags}), cstr("a"), cstr("b"))
+		if want := flags >= 8; (r.Errno == syscall.EINVAL) != want {
+			t.Errorf("RENAME2 with flags %#x: %v", flags, r.Errno)
 		}
 	}
-	r := b.do(0, FUSE_COPY_FILE_RANGE, node, 24, Bytes(&CopyFileRangeIn{Len: 1, Flags: 1}))
-	if r.errno != syscall.EINVAL {
-		t.Errorf("COPY_FILE_RANGE with flags: %v", r.errno)
+	r := b.Do(0, FUSE_COPY_FILE_RANGE, node, 24, Bytes(&CopyFileRangeIn{Len: 1, Flags: 1}))
+	if r.Errno != syscall.EINVAL {
+		t.Errorf("COPY_FILE_RANGE with flags: %v", r.Errno)
 	}
 }
 
@@ -243,16 +243,16 @@ func TestSymlinkTargets(t *testing.T) {
 		{"unterminated", []byte("target"), syscall.EINVAL},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b.fs.calls = nil
-			m := b.message(FUSE_SYMLINK, node, cstr("name"), tt.target)
+			b.FS.Calls = nil
+			m := b.Message(FUSE_SYMLINK, node, cstr("name"), tt.target)
 			for _, in := range [][][]byte{{m}, bytesEach(m)} {
-				r := b.finish(b.send(0, in, [][]byte{make([]byte, 144)}))
-				if r.errno != tt.want {
-					t.Errorf("got %v", r.errno)
+				r := b.Finish(b.Send(0, in, [][]byte{make([]byte, 144)}))
+				if r.Errno != tt.want {
+					t.Errorf("got %v", r.Errno)
 				}
 			}
-			if tt.want == 0 && !bytes.Equal(append(b.fs.calls[1].Name2, 0), tt.target) {
-				t.Errorf("the module saw %q", b.fs.calls[1].Name2)
+			if tt.want == 0 && !bytes.Equal(append(b.FS.Calls[1].Name2, 0), tt.target) {
+				t.Errorf("the module saw %q", b.FS.Calls[1].Name2)
 			}
 		})
 	}
@@ -261,23 +261,23 @@ func TestSymlinkTargets(t *testing.T) {
 func TestReadlinkOfATargetWithoutRoom(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
 	for room := 16; room < 16+len(fakeTarget); room++ {
-		if r := b.do(0, FUSE_READLINK, node, room); r.errno != syscall.ENAMETOOLONG || r.len != 16 {
-			t.Errorf("room for %d: %v", room, r.errno)
+		if r := b.Do(0, FUSE_READLINK, node, room); r.Errno != syscall.ENAMETOOLONG || r.Len != 16 {
+			t.Errorf("room for %d: %v", room, r.Errno)
 		}
 	}
 }
 
 func TestAttributesValidForAsLongAsTheModuleSays(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
-	b.fs.do = func(io *fsdev.IO) {
+	b.FS.Do = func(io *fsdev.IO) {
 		fill(io)
 		io.OutAttr.ValidMS = 2345
 		io.Complete(0)
 	}
 	var e EntryOut
-	copy(Bytes(&e), b.do(0, FUSE_LOOKUP, node, 144, cstr("a")).payload())
+	copy(Bytes(&e), b.Do(0, FUSE_LOOKUP, node, 144, cstr("a")).Payload())
 	var a AttrOut
-	copy(Bytes(&a), b.do(0, FUSE_GETATTR, node, 144, Bytes(&GetattrIn{})).payload())
+	copy(Bytes(&a), b.Do(0, FUSE_GETATTR, node, 144, Bytes(&GetattrIn{})).Payload())
 	got := []uint64{e.EntryValid, uint64(e.EntryValidNsec), e.AttrValid, uint64(e.AttrValidNsec), a.AttrValid,
 		uint64(a.AttrValidNsec)}
 	if diff := cmp.Diff([]uint64{2, 345_000_000, 2, 345_000_000, 2, 345_000_000}, got); diff != "" {
@@ -287,9 +287,9 @@ func TestAttributesValidForAsLongAsTheModuleSays(t *testing.T) {
 
 func TestGetattrUsesTheHandleOnlyIfThereIsOne(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
-	b.do(0, FUSE_GETATTR, node, 120, Bytes(&GetattrIn{Fh: 42}))
-	b.do(0, FUSE_SETATTR, node, 120, Bytes(&SetattrIn{Valid: FATTR_MODE, Fh: 42}))
-	for _, io := range b.fs.calls {
+	b.Do(0, FUSE_GETATTR, node, 120, Bytes(&GetattrIn{Fh: 42}))
+	b.Do(0, FUSE_SETATTR, node, 120, Bytes(&SetattrIn{Valid: FATTR_MODE, Fh: 42}))
+	for _, io := range b.FS.Calls {
 		if io.Handle != 0 {
 			t.Errorf("%v with handle %d", io.Type, io.Handle)
 		}

@@ -75,10 +75,10 @@ func TestReaddirFillsTheRoomThereIs(t *testing.T) {
 					room += int(scale)
 				}
 				l := &listing{names: tt.names, errno: tt.errno}
-				b.fs.do = l.do
-				r := b.do(0, op, node, 16+room, Bytes(&ReadIn{Size: size}))
-				if r.errno != tt.want {
-					t.Errorf("got %v, want %v", r.errno, tt.want)
+				b.FS.Do = l.do
+				r := b.Do(0, op, node, 16+room, Bytes(&ReadIn{Size: size}))
+				if r.Errno != tt.want {
+					t.Errorf("got %v, want %v", r.Errno, tt.want)
 				}
 				if diff := cmp.Diff(tt.took, l.took); diff != "" {
 					t.Errorf("Emit said (-want +got):\n%s", diff)
@@ -91,8 +91,8 @@ func TestReaddirFillsTheRoomThereIs(t *testing.T) {
 						want = append(want, dirent(n, uint64(i+1))...)
 					}
 				}
-				if !bytes.Equal(want, r.payload()) {
-					t.Errorf("reply (-want +got):\n%s", cmp.Diff(want, r.payload()))
+				if !bytes.Equal(want, r.Payload()) {
+					t.Errorf("reply (-want +got):\n%s", cmp.Diff(want, r.Payload()))
 				}
 			})
 		}
@@ -108,11 +108,11 @@ func TestReaddirPadsNames(t *testing.T) {
 		l.names = append(l.names, strings.Repeat("x", i+1))
 		want = append(want, dirent(l.names[i], uint64(i+1))...)
 	}
-	b.fs.do = l.do
-	m := b.message(FUSE_READDIR, node, Bytes(&ReadIn{Size: uint32(len(want))}))
+	b.FS.Do = l.do
+	m := b.Message(FUSE_READDIR, node, Bytes(&ReadIn{Size: uint32(len(want))}))
 	for _, out := range [][][]byte{{make([]byte, 16+len(want))}, bytesEach(make([]byte, 16+len(want)))} {
-		if r := b.finish(b.send(0, [][]byte{m}, out)); !bytes.Equal(r.payload(), want) {
-			t.Errorf("%v, reply of %d bytes, want %d", r.errno, len(r.payload()), len(want))
+		if r := b.Finish(b.Send(0, [][]byte{m}, out)); !bytes.Equal(r.Payload(), want) {
+			t.Errorf("%v, reply of %d bytes, want %d", r.Errno, len(r.Payload()), len(want))
 		}
 	}
 }
@@ -120,7 +120,7 @@ func TestReaddirPadsNames(t *testing.T) {
 // The root comes back under the number that the client knows it by.
 func TestEntriesNameTheRootByItsNumber(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
-	b.fs.do = func(io *fsdev.IO) {
+	b.FS.Do = func(io *fsdev.IO) {
 		io.OutObject, io.OutAttr = fakeRoot, fakeAttr
 		if io.Type == fsdev.IOReaddir {
 			io.Emit([]byte("r"), fakeRoot, &fakeAttr, 1)
@@ -128,12 +128,12 @@ func TestEntriesNameTheRootByItsNumber(t *testing.T) {
 		io.Complete(0)
 	}
 	for _, r := range []*reply{
-		b.do(0, FUSE_LOOKUP, node, 144, cstr("..")),
-		b.do(0, FUSE_READDIRPLUS, node, 16+160, Bytes(&ReadIn{Size: 160})),
+		b.Do(0, FUSE_LOOKUP, node, 144, cstr("..")),
+		b.Do(0, FUSE_READDIRPLUS, node, 16+160, Bytes(&ReadIn{Size: 160})),
 	} {
 		var e EntryOut
-		if copy(Bytes(&e), r.payload()); e.NodeID != FUSE_ROOT_ID {
-			t.Errorf("opcode %d names the root %#x", r.hdr.Opcode, e.NodeID)
+		if copy(Bytes(&e), r.Payload()); e.NodeID != FUSE_ROOT_ID {
+			t.Errorf("opcode %d names the root %#x", r.Hdr.Opcode, e.NodeID)
 		}
 	}
 }
@@ -160,14 +160,14 @@ func TestXattrSizes(t *testing.T) {
 		t.Run(tt.title, func(t *testing.T) {
 			b := newSession(t, fusedispatcher.Opts{})
 			for _, r := range []*reply{
-				b.do(0, FUSE_GETXATTR, node, 16+tt.room, Bytes(&GetxattrIn{Size: tt.size}), name),
-				b.do(0, FUSE_LISTXATTR, node, 16+tt.room, Bytes(&GetxattrIn{Size: tt.size})),
+				b.Do(0, FUSE_GETXATTR, node, 16+tt.room, Bytes(&GetxattrIn{Size: tt.size}), name),
+				b.Do(0, FUSE_LISTXATTR, node, 16+tt.room, Bytes(&GetxattrIn{Size: tt.size})),
 			} {
-				if r.errno != tt.errno || !bytes.Equal(r.payload(), tt.want) {
-					t.Errorf("opcode %d: %v, %x", r.hdr.Opcode, r.errno, r.payload())
+				if r.Errno != tt.errno || !bytes.Equal(r.Payload(), tt.want) {
+					t.Errorf("opcode %d: %v, %x", r.Hdr.Opcode, r.Errno, r.Payload())
 				}
 			}
-			for _, io := range b.fs.calls {
+			for _, io := range b.FS.Calls {
 				if int64(io.Size) != tt.seen {
 					t.Errorf("%v: the module saw size %d", io.Type, io.Size)
 				}
@@ -175,9 +175,9 @@ func TestXattrSizes(t *testing.T) {
 		})
 	}
 	b := newSession(t, fusedispatcher.Opts{})
-	b.fs.do = func(io *fsdev.IO) { io.Complete(syscall.ERANGE) }
-	if r := b.do(0, FUSE_GETXATTR, node, 24, Bytes(&GetxattrIn{Size: 8}), name); r.errno != syscall.ERANGE || r.len != 16 {
-		t.Errorf("too small: %v, reply of %d bytes", r.errno, r.len)
+	b.FS.Do = func(io *fsdev.IO) { io.Complete(syscall.ERANGE) }
+	if r := b.Do(0, FUSE_GETXATTR, node, 24, Bytes(&GetxattrIn{Size: 8}), name); r.Errno != syscall.ERANGE || r.Len != 16 {
+		t.Errorf("too small: %v, reply of %d bytes", r.Errno, r.Len)
 	}
 }
 
@@ -201,20 +201,20 @@ func TestSetxattrValues(t *testing.T) {
 				b := newBed(t, 1, fusedispatcher.Opts{})
 				args := Bytes(&SetxattrIn{Size: tt.size, Flags: 1, SetxattrFlags: 0})
 				if ext {
-					b.init(45)
+					b.Init(45)
 				} else {
-					b.initFlags(45, FUSE_BIG_WRITES)
+					b.InitFlags(45, FUSE_BIG_WRITES)
 					args = args[:FUSE_COMPAT_SETXATTR_IN_SIZE]
 				}
-				m := b.message(FUSE_SETXATTR, node, args, name, tt.value)
+				m := b.Message(FUSE_SETXATTR, node, args, name, tt.value)
 				for _, in := range [][][]byte{{m}, cut(m, len(m)-len(tt.value)/2)} {
-					b.fs.calls = nil
-					r := b.finish(b.send(0, in, [][]byte{make([]byte, 16)}))
-					if r.errno != tt.want || (tt.want == 0) != (len(b.fs.calls) == 1) {
-						t.Fatalf("%v, %d calls", r.errno, len(b.fs.calls))
+					b.FS.Calls = nil
+					r := b.Finish(b.Send(0, in, [][]byte{make([]byte, 16)}))
+					if r.Errno != tt.want || (tt.want == 0) != (len(b.FS.Calls) == 1) {
+						t.Fatalf("%v, %d calls", r.Errno, len(b.FS.Calls))
 					}
-					if tt.want == 0 && !bytes.Equal(b.fs.calls[0].Value, tt.value[:tt.size]) {
-						t.Errorf("the module saw %d bytes", len(b.fs.calls[0].Value))
+					if tt.want == 0 && !bytes.Equal(b.FS.Calls[0].Value, tt.value[:tt.size]) {
+						t.Errorf("the module saw %d bytes", len(b.FS.Calls[0].Value))
 					}
 				}
 			})

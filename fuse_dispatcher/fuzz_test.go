@@ -23,7 +23,7 @@ import (
 func FuzzRawRequest(f *testing.F) {
 	for i := range handlerCases {
 		c := &handlerCases[i]
-		m := message(InHeader{Opcode: c.op, Unique: 2, NodeID: node}, c.parts()...)
+		m := message(InHeader{Opcode: c.Op, Unique: 2, NodeID: node}, c.Parts()...)
 		f.Add(m, []byte{45, 200})
 		f.Add(m, []byte{45, 3, 1, 41, 56})
 		f.Add(m, []byte{8, 255, 40})
@@ -57,12 +57,12 @@ func fuzzRawRequest(t *testing.T, raw, cuts []byte) {
 	}
 	b := newBed(t, 2, fusedispatcher.Opts{Cache: fusedispatcher.CachePolicy(opt(0) % 3)})
 	if minor := opt(0) % 50; minor > 0 {
-		b.init(uint32(minor))
+		b.Init(uint32(minor))
 	}
-	b.fs.do = func(io *fsdev.IO) {
+	b.FS.Do = func(io *fsdev.IO) {
 		checkIO(t, io)
 		if io.Unique%2 == 0 {
-			b.fs.hold(io)
+			b.FS.Hold(io)
 			return
 		}
 		fill(io)
@@ -82,11 +82,11 @@ func fuzzRawRequest(t *testing.T, raw, cuts []byte) {
 	}
 	room := make([]byte, opt(1)*8)
 	for range 3 { // the second and third use the same request object and session again
-		r := b.send(1, cutAll(raw), cutAll(room))
-		for b.PollThreads(); len(b.fs.pending) > 0; b.PollThreads() { // a BATCH_FORGET goes on and on
-			b.fs.release(0)
+		r := b.Send(1, cutAll(raw), cutAll(room))
+		for b.PollThreads(); len(b.FS.Pending) > 0; b.PollThreads() { // a BATCH_FORGET goes on and on
+			b.FS.Release(0)
 		}
-		b.finish(r)
+		b.Finish(r)
 	}
 }
 

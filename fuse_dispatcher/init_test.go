@@ -49,20 +49,20 @@ func TestEveryMinorVersionHasItsSizes(t *testing.T) {
 	for minor := range uint32(46) {
 		t.Run(fmt.Sprint("7.", minor), func(t *testing.T) {
 			b := newBed(t, 1, fusedispatcher.Opts{})
-			b.fs.do = func(io *fsdev.IO) {
+			b.FS.Do = func(io *fsdev.IO) {
 				fill(io)
 				io.Complete(0)
 			}
-			b.init(minor)
+			b.Init(minor)
 			for i := range handlerCases {
 				c := handlerCases[i]
-				reply := c.reply
+				reply := c.Reply
 				for _, old := range oldSizes {
-					if old.op != c.op || minor >= old.before {
+					if old.op != c.Op || minor >= old.before {
 						continue
 					}
 					if old.in >= 0 {
-						c.args = c.args[:old.in]
+						c.Args = c.Args[:old.in]
 					}
 					switch {
 					case old.out == 136:
@@ -71,43 +71,43 @@ func TestEveryMinorVersionHasItsSizes(t *testing.T) {
 						reply = reply[:old.out]
 					}
 					if old.out >= 0 {
-						c.room = 16 + old.out
+						c.Room = 16 + old.out
 					}
 				}
-				if c.op == FUSE_SETXATTR && minor < 6 { // no flags in INIT
-					c.args = c.args[:8]
+				if c.Op == FUSE_SETXATTR && minor < 6 { // no flags in INIT
+					c.Args = c.Args[:8]
 				}
-				isLock := c.op == FUSE_GETLK || c.op == FUSE_SETLK || c.op == FUSE_SETLKW
-				if minor < 6 && isLock || minor < 9 && c.io.Type == fsdev.IOFlock {
+				isLock := c.Op == FUSE_GETLK || c.Op == FUSE_SETLK || c.Op == FUSE_SETLKW
+				if minor < 6 && isLock || minor < 9 && c.IO.Type == fsdev.IOFlock {
 					continue // there is no agreement on locks; they do not say flock
 				}
-				b.fs.calls = nil
-				r := b.do(0, c.op, node, c.room, c.parts()...)
-				if r.errno != 0 || len(b.fs.calls) != 1 {
-					t.Errorf("%s: %v", c.name(), r.errno)
+				b.FS.Calls = nil
+				r := b.Do(0, c.Op, node, c.Room, c.Parts()...)
+				if r.Errno != 0 || len(b.FS.Calls) != 1 {
+					t.Errorf("%s: %v", c.Name(), r.Errno)
 					continue
 				}
-				if !bytes.Equal(reply, r.payload()) {
-					t.Errorf("%s: reply (-want +got):\n%s", c.name(), cmp.Diff(reply, r.payload()))
+				if !bytes.Equal(reply, r.Payload()) {
+					t.Errorf("%s: reply (-want +got):\n%s", c.Name(), cmp.Diff(reply, r.Payload()))
 				}
-				want := c.io
+				want := c.IO
 				switch {
-				case c.op == FUSE_GETATTR && minor < 9:
+				case c.Op == FUSE_GETATTR && minor < 9:
 					want.Handle = 0
-				case c.op == FUSE_MKNOD && minor < 12, c.op == FUSE_CREATE && minor < 12:
+				case c.Op == FUSE_MKNOD && minor < 12, c.Op == FUSE_CREATE && minor < 12:
 					want.Umask = 0
-					if c.op == FUSE_CREATE {
+					if c.Op == FUSE_CREATE {
 						want.Mode = 1 // it is in the first 8 bytes
 					}
-				case (c.op == FUSE_READ || c.op == FUSE_WRITE) && minor < 9:
+				case (c.Op == FUSE_READ || c.Op == FUSE_WRITE) && minor < 9:
 					want.Flags = 0
-				case c.op == FUSE_FLUSH && minor < 7:
+				case c.Op == FUSE_FLUSH && minor < 7:
 					want.Owner = 0
-				case c.op == FUSE_POLL && minor < 21:
+				case c.Op == FUSE_POLL && minor < 21:
 					want.Flags = 0x145
 				}
-				if diff := cmp.Diff(want, b.fs.calls[0], ignoreInternals, cmpopts.EquateEmpty()); diff != "" {
-					t.Errorf("%s: the module saw (-want +got):\n%s", c.name(), diff)
+				if diff := cmp.Diff(want, b.FS.Calls[0], ignoreInternals, cmpopts.EquateEmpty()); diff != "" {
+					t.Errorf("%s: the module saw (-want +got):\n%s", c.Name(), diff)
 				}
 			}
 		})
@@ -135,19 +135,19 @@ func TestInitReplySizes(t *testing.T) {
 			if minor >= 36 && short >= 16 {
 				break // without flags2
 			}
-			r := b.do(0, FUSE_INIT, 0, 80, in[:short])
-			if r.errno == 0 {
+			r := b.Do(0, FUSE_INIT, 0, 80, in[:short])
+			if r.Errno == 0 {
 				t.Fatalf("7.%d: INIT of %d bytes was accepted", minor, short)
 			}
 		}
 		for r := range 16 + room {
-			if rep := b.do(0, FUSE_INIT, 0, r, in[:size]); rep.errno != syscall.EINVAL {
-				t.Fatalf("7.%d: INIT with room for %d: %v", minor, r, rep.errno)
+			if rep := b.Do(0, FUSE_INIT, 0, r, in[:size]); rep.Errno != syscall.EINVAL {
+				t.Fatalf("7.%d: INIT with room for %d: %v", minor, r, rep.Errno)
 			}
 		}
-		r := b.do(0, FUSE_INIT, 0, 16+room, in[:size])
-		if r.errno != 0 || len(r.payload()) != room {
-			t.Errorf("7.%d: %v, reply of %d bytes", minor, r.errno, len(r.payload()))
+		r := b.Do(0, FUSE_INIT, 0, 16+room, in[:size])
+		if r.Errno != 0 || len(r.Payload()) != room {
+			t.Errorf("7.%d: %v, reply of %d bytes", minor, r.Errno, len(r.Payload()))
 		}
 	}
 }
@@ -167,17 +167,17 @@ func TestInitVersions(t *testing.T) {
 		{1<<32 - 1, 1<<32 - 1, 0, false},
 	} {
 		b := newBed(t, 1, fusedispatcher.Opts{})
-		r := b.do(0, FUSE_INIT, 0, 80, Bytes(&InitIn{Major: tt.major, Minor: tt.minor}))
-		if r.errno != tt.want {
-			t.Errorf("%d.%d: %v", tt.major, tt.minor, r.errno)
+		r := b.Do(0, FUSE_INIT, 0, 80, Bytes(&InitIn{Major: tt.major, Minor: tt.minor}))
+		if r.Errno != tt.want {
+			t.Errorf("%d.%d: %v", tt.major, tt.minor, r.Errno)
 		}
 		if tt.want == 0 {
 			var out InitOut
-			if copy(Bytes(&out), r.payload()); out.Major != 7 || out.Minor != 45 {
+			if copy(Bytes(&out), r.Payload()); out.Major != 7 || out.Minor != 45 {
 				t.Errorf("%d.%d: answered %d.%d", tt.major, tt.minor, out.Major, out.Minor)
 			}
 		}
-		if got := b.do(0, FUSE_STATFS, 1, 96).errno; (got == 0) != tt.session {
+		if got := b.Do(0, FUSE_STATFS, 1, 96).Errno; (got == 0) != tt.session {
 			t.Errorf("%d.%d: afterwards STATFS says %v", tt.major, tt.minor, got)
 		}
 	}
@@ -226,12 +226,12 @@ func TestInitFlags(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBed(t, 1, fusedispatcher.Opts{Cache: tt.cache})
 			var asked fsdev.MountOpts
-			b.fs.mount = func(io *fsdev.IO) {
+			b.FS.Mount = func(io *fsdev.IO) {
 				asked = io.Mount
 				io.Mount = tt.module
-				b.fs.mounted(io)
+				b.FS.Mounted(io)
 			}
-			out := b.initFlags(45, tt.offered)
+			out := b.InitFlags(45, tt.offered)
 			if got := uint64(out.Flags) | uint64(out.Flags2)<<32; got != tt.want {
 				t.Errorf("flags %#x, want %#x: more %#x, missing %#x", got, tt.want, got&^tt.want, tt.want&^got)
 			}
@@ -264,16 +264,16 @@ func TestInitLimits(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newBed(t, 1, fusedispatcher.Opts{MaxWrite: tt.transport})
-			b.fs.mount = func(io *fsdev.IO) {
+			b.FS.Mount = func(io *fsdev.IO) {
 				io.Mount.MaxWrite = tt.module
-				b.fs.mounted(io)
+				b.FS.Mounted(io)
 			}
 			in := InitIn{Major: 7, Minor: 45, MaxReadahead: tt.readahead}
 			if tt.maxPages {
 				in.Flags = FUSE_MAX_PAGES
 			}
 			var out InitOut
-			copy(Bytes(&out), b.do(0, FUSE_INIT, 0, 80, Bytes(&in)).payload())
+			copy(Bytes(&out), b.Do(0, FUSE_INIT, 0, 80, Bytes(&in)).Payload())
 			want := tt.want
 			want.Major, want.Minor, want.MaxBackground, want.CongestionThreshold, want.TimeGran = 7, 45, 128, 96, 1
 			if tt.maxPages {
@@ -291,7 +291,7 @@ func TestInitWithoutSecondFlagWord(t *testing.T) {
 	b := newBed(t, 1, fusedispatcher.Opts{Cache: fusedispatcher.CacheNone})
 	in := Bytes(&InitIn{Major: 7, Minor: 45, Flags: FUSE_INIT_EXT, Flags2: 1<<32 - 1})
 	var out InitOut
-	copy(Bytes(&out), b.do(0, FUSE_INIT, 0, 80, in[:16]).payload())
+	copy(Bytes(&out), b.Do(0, FUSE_INIT, 0, 80, in[:16]).Payload())
 	if out.Flags2 != 0 || out.Flags != FUSE_INIT_EXT {
 		t.Errorf("flags %#x, second word %#x", out.Flags, out.Flags2)
 	}
@@ -316,9 +316,9 @@ func TestCachePolicies(t *testing.T) {
 			}
 			b := newSession(t, fusedispatcher.Opts{Cache: tt.cache})
 			var open, opendir, create OpenOut
-			copy(Bytes(&open), b.do(0, FUSE_OPEN, node, 32, Bytes(&OpenIn{})).payload())
-			copy(Bytes(&opendir), b.do(0, FUSE_OPENDIR, node, 32, Bytes(&OpenIn{})).payload())
-			copy(Bytes(&create), b.do(0, FUSE_CREATE, node, 160, Bytes(&CreateIn{}), cstr("n")).payload()[128:])
+			copy(Bytes(&open), b.Do(0, FUSE_OPEN, node, 32, Bytes(&OpenIn{})).Payload())
+			copy(Bytes(&opendir), b.Do(0, FUSE_OPENDIR, node, 32, Bytes(&OpenIn{})).Payload())
+			copy(Bytes(&create), b.Do(0, FUSE_CREATE, node, 160, Bytes(&CreateIn{}), cstr("n")).Payload()[128:])
 			want := []OpenOut{
 				{Fh: uint64(fakeHandle), OpenFlags: tt.open},
 				{Fh: uint64(fakeHandle), OpenFlags: tt.dir},
@@ -329,22 +329,22 @@ func TestCachePolicies(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			var e EntryOut
-			copy(Bytes(&e), b.do(0, FUSE_LOOKUP, node, 144, cstr("n")).payload())
+			copy(Bytes(&e), b.Do(0, FUSE_LOOKUP, node, 144, cstr("n")).Payload())
 			var a AttrOut
-			copy(Bytes(&a), b.do(0, FUSE_GETATTR, node, 120, Bytes(&GetattrIn{})).payload())
+			copy(Bytes(&a), b.Do(0, FUSE_GETATTR, node, 120, Bytes(&GetattrIn{})).Payload())
 			if e.EntryValid != tt.valid || e.AttrValid != tt.valid || a.AttrValid != tt.valid {
 				t.Errorf("valid for %d, %d, %d s", e.EntryValid, e.AttrValid, a.AttrValid)
 			}
-			b.fs.do = func(io *fsdev.IO) { io.Complete(syscall.ENOENT) }
-			r := b.do(0, FUSE_LOOKUP, node, 144, cstr("n"))
+			b.FS.Do = func(io *fsdev.IO) { io.Complete(syscall.ENOENT) }
+			r := b.Do(0, FUSE_LOOKUP, node, 144, cstr("n"))
 			if !tt.negative {
-				if r.errno != syscall.ENOENT {
-					t.Errorf("a name that does not exist: %v", r.errno)
+				if r.Errno != syscall.ENOENT {
+					t.Errorf("a name that does not exist: %v", r.Errno)
 				}
 				return
 			}
-			if want := Bytes(&EntryOut{EntryValid: tt.valid}); r.errno != 0 || !bytes.Equal(want, r.payload()) {
-				t.Errorf("a name that does not exist: %v, %x", r.errno, r.payload())
+			if want := Bytes(&EntryOut{EntryValid: tt.valid}); r.Errno != 0 || !bytes.Equal(want, r.Payload()) {
+				t.Errorf("a name that does not exist: %v, %x", r.Errno, r.Payload())
 			}
 		})
 	}
@@ -357,13 +357,13 @@ func TestOpensAreRefusedWhenNotNeeded(t *testing.T) {
 	for _, offered := range []uint64{FUSE_NO_OPEN_SUPPORT, FUSE_NO_OPENDIR_SUPPORT,
 		FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT, 0} {
 		b := newBed(t, 1, fusedispatcher.Opts{Cache: fusedispatcher.CacheAlways})
-		b.fs.mount = func(io *fsdev.IO) {
+		b.FS.Mount = func(io *fsdev.IO) {
 			io.Mount.NoOpen = true
-			b.fs.mounted(io)
+			b.FS.Mounted(io)
 		}
-		b.initFlags(45, offered)
-		open := b.do(0, FUSE_OPEN, node, 32, Bytes(&OpenIn{})).errno
-		opendir := b.do(0, FUSE_OPENDIR, node, 32, Bytes(&OpenIn{})).errno
+		b.InitFlags(45, offered)
+		open := b.Do(0, FUSE_OPEN, node, 32, Bytes(&OpenIn{})).Errno
+		opendir := b.Do(0, FUSE_OPENDIR, node, 32, Bytes(&OpenIn{})).Errno
 		if (open == syscall.ENOSYS) != (offered&FUSE_NO_OPEN_SUPPORT != 0) ||
 			(opendir == syscall.ENOSYS) != (offered&FUSE_NO_OPENDIR_SUPPORT != 0) {
 			t.Errorf("offered %#x: OPEN %v, OPENDIR %v", offered, open, opendir)
@@ -380,11 +380,11 @@ func TestWritebackCacheChangesOpenFlags(t *testing.T) {
 		{syscall.O_WRONLY | syscall.O_APPEND, syscall.O_RDWR},
 		{syscall.O_RDWR | syscall.O_APPEND | syscall.O_TRUNC, syscall.O_RDWR | syscall.O_TRUNC},
 	} {
-		b.fs.calls = nil
-		b.do(0, FUSE_OPEN, node, 32, Bytes(&OpenIn{Flags: tt.in}))
-		b.do(0, FUSE_CREATE, node, 160, Bytes(&CreateIn{Flags: tt.in}), cstr("n"))
-		b.do(0, FUSE_WRITE, node, 24, Bytes(&WriteIn{Flags: tt.in}))
-		for _, io := range b.fs.calls {
+		b.FS.Calls = nil
+		b.Do(0, FUSE_OPEN, node, 32, Bytes(&OpenIn{Flags: tt.in}))
+		b.Do(0, FUSE_CREATE, node, 160, Bytes(&CreateIn{Flags: tt.in}), cstr("n"))
+		b.Do(0, FUSE_WRITE, node, 24, Bytes(&WriteIn{Flags: tt.in}))
+		for _, io := range b.FS.Calls {
 			if io.Flags != tt.want {
 				t.Errorf("%v with %#o: the module saw %#o, want %#o", io.Type, tt.in, io.Flags, tt.want)
 			}
@@ -396,26 +396,26 @@ func TestWritebackCacheChangesOpenFlags(t *testing.T) {
 func TestSyncsAreRefusedWhenNotNeeded(t *testing.T) {
 	for _, noSync := range []bool{true, false} {
 		b := newBed(t, 1, fusedispatcher.Opts{})
-		b.fs.mount = func(io *fsdev.IO) {
+		b.FS.Mount = func(io *fsdev.IO) {
 			io.Mount.NoSync = noSync
-			b.fs.mounted(io)
+			b.FS.Mounted(io)
 		}
-		b.init(45)
+		b.Init(45)
 		want, calls := syscall.Errno(0), 3
 		if noSync {
 			want, calls = syscall.ENOSYS, 0
 		}
 		for _, r := range []*reply{
-			b.do(0, FUSE_FLUSH, node, 16, Bytes(&FlushIn{})),
-			b.do(0, FUSE_FSYNC, node, 16, Bytes(&FsyncIn{})),
-			b.do(0, FUSE_FSYNCDIR, node, 16, Bytes(&FsyncIn{})),
+			b.Do(0, FUSE_FLUSH, node, 16, Bytes(&FlushIn{})),
+			b.Do(0, FUSE_FSYNC, node, 16, Bytes(&FsyncIn{})),
+			b.Do(0, FUSE_FSYNCDIR, node, 16, Bytes(&FsyncIn{})),
 		} {
-			if r.errno != want {
-				t.Errorf("opcode %d: %v, want %v", r.hdr.Opcode, r.errno, want)
+			if r.Errno != want {
+				t.Errorf("opcode %d: %v, want %v", r.Hdr.Opcode, r.Errno, want)
 			}
 		}
-		if len(b.fs.calls) != calls {
-			t.Errorf("the module saw %d calls, want %d", len(b.fs.calls), calls)
+		if len(b.FS.Calls) != calls {
+			t.Errorf("the module saw %d calls, want %d", len(b.FS.Calls), calls)
 		}
 	}
 }

@@ -20,6 +20,8 @@ const (
 	fsSetVersion = 0x40087602
 	fsGetFlags32 = 0x80046601
 	fsTrim       = 0xc0185879
+	fsGetXattr   = 0x801c581f
+	fsSetXattr   = 0x401c5820
 	termGet      = 0x5401 // TCGETS: what isatty(3) asks
 )
 
@@ -68,37 +70,37 @@ func TestIoctlWhitelistAndSizes(t *testing.T) {
 		{"unknown flag", 1 << 31, fsGetFlags, 0, 4, 0, syscall.ENOTTY, 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			b.tb = t
-			b.fs.calls = nil
+			b.TB = t
+			b.FS.Calls = nil
 			in := IoctlIn{Fh: 42, Flags: tt.flags, Cmd: tt.cmd, Arg: 43, InSize: tt.in, OutSize: tt.out}
-			r := b.do(0, FUSE_IOCTL, node, 400, Bytes(&in), pattern(tt.payload))
-			if r.errno != tt.want {
-				t.Fatalf("answer %v, want %v", r.errno, tt.want)
+			r := b.Do(0, FUSE_IOCTL, node, 400, Bytes(&in), pattern(tt.payload))
+			if r.Errno != tt.want {
+				t.Fatalf("answer %v, want %v", r.Errno, tt.want)
 			}
 			if tt.want != 0 {
-				if len(b.fs.calls) != 0 {
+				if len(b.FS.Calls) != 0 {
 					t.Error("the module saw it")
 				}
 				return
 			}
-			got := b.fs.calls[0]
+			got := b.FS.Calls[0]
 			if got.Flags != tt.cmd || !bytes.Equal(got.Value, pattern(tt.wantIn)) || int(got.Size) != tt.wantOut {
 				t.Errorf("the module saw command %#x with %d bytes and room for %d", got.Flags, len(got.Value), got.Size)
 			}
-			if want := join(Bytes(&IoctlOut{Result: 503}), pattern(tt.wantOut)); !bytes.Equal(r.payload(), want) {
-				t.Errorf("reply %x", r.payload())
+			if want := join(Bytes(&IoctlOut{Result: 503}), pattern(tt.wantOut)); !bytes.Equal(r.Payload(), want) {
+				t.Errorf("reply %x", r.Payload())
 			}
 		})
 	}
-	b.tb = t
+	b.TB = t
 }
 
 // A module that fills less than there is room for does not show the client what was there.
 func TestIoctlReplyIsWhole(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
-	m := b.message(FUSE_IOCTL, node, Bytes(&IoctlIn{Cmd: fsGetXattr, OutSize: 28}))
+	m := b.Message(FUSE_IOCTL, node, Bytes(&IoctlIn{Cmd: fsGetXattr, OutSize: 28}))
 	for n := range 30 {
-		b.fs.do = func(io *fsdev.IO) {
+		b.FS.Do = func(io *fsdev.IO) {
 			rest := pattern(min(n, 28))
 			for _, seg := range io.Iovs {
 				rest = rest[copy(seg, rest):]
@@ -108,8 +110,8 @@ func TestIoctlReplyIsWhole(t *testing.T) {
 		}
 		want := slices.Concat(Bytes(&IoctlOut{Result: -1}), pattern(min(n, 28)), make([]byte, 28-min(n, 28)))
 		for _, out := range [][][]byte{{make([]byte, 60)}, bytesEach(make([]byte, 60)), cut(make([]byte, 60), 32, 40)} {
-			if r := b.finish(b.send(0, [][]byte{m}, out)); !bytes.Equal(r.payload(), want) {
-				t.Errorf("%d bytes: reply %x, want %x", n, r.payload(), want)
+			if r := b.Finish(b.Send(0, [][]byte{m}, out)); !bytes.Equal(r.Payload(), want) {
+				t.Errorf("%d bytes: reply %x, want %x", n, r.Payload(), want)
 			}
 		}
 	}
@@ -122,19 +124,19 @@ func TestIoctlErrors(t *testing.T) {
 		{syscall.ENOTTY, syscall.ENOTTY},
 		{syscall.EPERM, syscall.EPERM},
 	} {
-		b.fs.do = func(io *fsdev.IO) { io.Complete(tt.module) }
-		r := b.do(0, FUSE_IOCTL, node, 60, Bytes(&IoctlIn{Cmd: fsGetXattr, OutSize: 28}))
-		if r.errno != tt.want || r.len != 16 {
-			t.Errorf("the module says %v: %v, reply of %d bytes", tt.module, r.errno, r.len)
+		b.FS.Do = func(io *fsdev.IO) { io.Complete(tt.module) }
+		r := b.Do(0, FUSE_IOCTL, node, 60, Bytes(&IoctlIn{Cmd: fsGetXattr, OutSize: 28}))
+		if r.Errno != tt.want || r.Len != 16 {
+			t.Errorf("the module says %v: %v, reply of %d bytes", tt.module, r.Errno, r.Len)
 		}
 	}
-	b.fs.do = nil
+	b.FS.Do = nil
 	// The room is checked before the module does anything.
 	for room := 16; room < 60; room++ {
-		b.fs.calls = nil
-		r := b.do(0, FUSE_IOCTL, node, room, Bytes(&IoctlIn{Cmd: fsGetXattr, OutSize: 28}))
-		if r.errno != syscall.EINVAL || len(b.fs.calls) != 0 {
-			t.Errorf("room for %d: %v, %d calls", room, r.errno, len(b.fs.calls))
+		b.FS.Calls = nil
+		r := b.Do(0, FUSE_IOCTL, node, room, Bytes(&IoctlIn{Cmd: fsGetXattr, OutSize: 28}))
+		if r.Errno != syscall.EINVAL || len(b.FS.Calls) != 0 {
+			t.Errorf("room for %d: %v, %d calls", room, r.Errno, len(b.FS.Calls))
 		}
 	}
 }

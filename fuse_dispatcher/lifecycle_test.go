@@ -15,57 +15,15 @@ import (
 // Every test below ends, in its bed's close, with an INIT that must work, a Delete and a check
 // that nothing is left.
 
-var initIn = Bytes(&InitIn{Major: 7, Minor: 45})
-
-func (b *bed) startInit(i int) *reply { return b.start(i, FUSE_INIT, 0, 80, initIn) }
-
-func (b *bed) startDestroy(i int) *reply { return b.start(i, FUSE_DESTROY, 0, 16) }
-
-// probe returns what a request on each channel is answered, the same for all.
-func (b *bed) probe() syscall.Errno {
-	b.tb.Helper()
-	var first syscall.Errno
-	for i, ch := range b.chans {
-		if ch == nil {
-			continue
-		}
-		errno := b.do(i, FUSE_GETATTR, node, 120, Bytes(&GetattrIn{})).errno
-		if i == 0 || b.chans[0] == nil && i == 1 {
-			first = errno
-		} else if errno != first {
-			b.tb.Errorf("channel %d answers %v, the first %v", i, errno, first)
-		}
-	}
-	return first
-}
-
-// expect polls and wants a request to be over, with errno.
-func (b *bed) expect(r *reply, errno syscall.Errno) {
-	b.tb.Helper()
-	b.PollThreads()
-	if r.done != 1 || r.errno != errno {
-		b.tb.Errorf("opcode %d completed %d times with %v, want %v", r.hdr.Opcode, r.done, r.errno, errno)
-	}
-}
-
-// expectNone polls and wants a request still to be under way.
-func (b *bed) expectNone(r *reply) {
-	b.tb.Helper()
-	b.PollThreads()
-	if r.done != 0 {
-		b.tb.Errorf("opcode %d completed with %v", r.hdr.Opcode, r.errno)
-	}
-}
-
 func TestCreateRefuses(t *testing.T) {
 	b := newBed(t, 1, fusedispatcher.Opts{})
 	for _, o := range []fusedispatcher.Opts{{}, {FsdevName: "fs", MaxRequests: -1}} {
-		if _, err := fusedispatcher.Create(b.t, o); err == nil {
+		if _, err := fusedispatcher.Create(b.T, o); err == nil {
 			t.Errorf("%+v was taken", o)
 		}
 	}
-	if b.d.FsdevName() != fsName || b.d.MaxWrite() != 1<<20 {
-		t.Errorf("serves %q with writes of %d", b.d.FsdevName(), b.d.MaxWrite())
+	if b.D.FsdevName() != fsName || b.D.MaxWrite() != 1<<20 {
+		t.Errorf("serves %q with writes of %d", b.D.FsdevName(), b.D.MaxWrite())
 	}
 }
 
@@ -73,34 +31,34 @@ func TestSessions(t *testing.T) {
 	b := newBed(t, 3, fusedispatcher.Opts{})
 	check := func(when string, want syscall.Errno, mounts int) {
 		t.Helper()
-		if got := b.probe(); got != want || b.fs.mounts != mounts {
-			t.Errorf("%s: requests get %v, want %v; %d mounts", when, got, want, b.fs.mounts)
+		if got := b.Probe(); got != want || b.FS.Mounts != mounts {
+			t.Errorf("%s: requests get %v, want %v; %d mounts", when, got, want, b.FS.Mounts)
 		}
 	}
 	check("at first", syscall.ENOTCONN, 0)
-	quiet(b, FUSE_FORGET, node, u64(1))
-	b.expect(b.startDestroy(1), 0)
+	b.Quiet(FUSE_FORGET, node, u64(1))
+	b.Expect(b.StartDestroy(1), 0)
 	check("after DESTROY without INIT", syscall.ENOTCONN, 0)
-	b.expect(b.startInit(1), 0)
+	b.Expect(b.StartInit(1), 0)
 	check("after INIT", 0, 1)
-	b.expect(b.startInit(2), 0)
+	b.Expect(b.StartInit(2), 0)
 	check("after a second INIT", 0, 1)
-	b.expect(b.startDestroy(0), 0)
+	b.Expect(b.StartDestroy(0), 0)
 	check("after DESTROY", syscall.ENOTCONN, 0)
-	quiet(b, FUSE_FORGET, node, u64(1))
-	quiet(b, FUSE_BATCH_FORGET, node, u64(1), u64(1), u64(1))
-	b.expect(b.startDestroy(0), 0)
-	b.expect(b.startInit(0), 0)
+	b.Quiet(FUSE_FORGET, node, u64(1))
+	b.Quiet(FUSE_BATCH_FORGET, node, u64(1), u64(1), u64(1))
+	b.Expect(b.StartDestroy(0), 0)
+	b.Expect(b.StartInit(0), 0)
 	check("after another INIT", 0, 1)
 }
 
 func TestControlRequestsWithoutRoomAreRefused(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
 	for _, room := range []int{0, 15} {
-		b.expect(b.start(0, FUSE_DESTROY, 0, room), syscall.EINVAL)
-		b.expect(b.start(0, FUSE_INIT, 0, room, initIn), syscall.EINVAL)
+		b.Expect(b.Start(0, FUSE_DESTROY, 0, room), syscall.EINVAL)
+		b.Expect(b.Start(0, FUSE_INIT, 0, room, initIn), syscall.EINVAL)
 	}
-	if got := b.probe(); got != 0 {
+	if got := b.Probe(); got != 0 {
 		t.Errorf("afterwards requests get %v", got)
 	}
 }
@@ -108,17 +66,17 @@ func TestControlRequestsWithoutRoomAreRefused(t *testing.T) {
 // A second INIT, as of a client that was rebooted, ends what the first left.
 func TestSecondInitEndsTheFirstSession(t *testing.T) {
 	b := newBed(t, 2, fusedispatcher.Opts{})
-	b.init(45)
-	b.fs.do = b.fs.hold
-	w := []*reply{b.start(0, FUSE_STATFS, node, 96), b.start(1, FUSE_STATFS, node, 96)}
-	r := b.startInit(1)
-	b.expect(r, 0)
+	b.Init(45)
+	b.FS.Do = b.FS.Hold
+	w := []*reply{b.Start(0, FUSE_STATFS, node, 96), b.Start(1, FUSE_STATFS, node, 96)}
+	r := b.StartInit(1)
+	b.Expect(r, 0)
 	for _, w := range w {
-		b.expect(w, syscall.EINTR)
+		b.Expect(w, syscall.EINTR)
 	}
-	b.fs.do = nil
-	if got := b.probe(); got != 0 || b.fs.mounts != 1 {
-		t.Errorf("afterwards requests get %v, %d mounts", got, b.fs.mounts)
+	b.FS.Do = nil
+	if got := b.Probe(); got != 0 || b.FS.Mounts != 1 {
+		t.Errorf("afterwards requests get %v, %d mounts", got, b.FS.Mounts)
 	}
 }
 
@@ -126,100 +84,84 @@ func TestSecondInitEndsTheFirstSession(t *testing.T) {
 func TestControlRequestsDuringInitWaitForIt(t *testing.T) {
 	b := newBed(t, 3, fusedispatcher.Opts{})
 	var mounting []*fsdev.IO
-	b.fs.mount = func(io *fsdev.IO) { mounting = append(mounting, io) }
-	r := []*reply{b.startInit(0), b.startDestroy(1), b.startInit(2), b.startInit(0), b.startDestroy(2), b.startInit(1)}
+	b.FS.Mount = func(io *fsdev.IO) { mounting = append(mounting, io) }
+	r := []*reply{b.StartInit(0), b.StartDestroy(1), b.StartInit(2), b.StartInit(0), b.StartDestroy(2), b.StartInit(1)}
 	for i, when := range []int{2, 3, 5, 6} { // requests over after each mount
 		b.PollThreads()
 		if len(mounting) != i+1 {
 			t.Fatalf("%d mounts, want %d", len(mounting), i+1)
 		}
-		if got := b.probe(); got != syscall.ENOTCONN {
+		if got := b.Probe(); got != syscall.ENOTCONN {
 			t.Errorf("during INIT requests get %v", got)
 		}
-		b.fs.mounted(mounting[i])
+		b.FS.Mounted(mounting[i])
 		b.PollThreads()
 		for j, r := range r {
 			// A DESTROY after the INIT is over at once, the next INIT has to mount first.
-			if over := j < when; over != (r.done == 1) {
-				t.Errorf("after mount %d: request %d completed %d times", i, j, r.done)
+			if over := j < when; over != (r.Done == 1) {
+				t.Errorf("after mount %d: request %d completed %d times", i, j, r.Done)
 			}
 		}
 	}
-	b.fs.mount = nil
-	if got := b.probe(); got != 0 || b.fs.mounts != 1 {
-		t.Errorf("afterwards requests get %v, %d mounts", got, b.fs.mounts)
+	b.FS.Mount = nil
+	if got := b.Probe(); got != 0 || b.FS.Mounts != 1 {
+		t.Errorf("afterwards requests get %v, %d mounts", got, b.FS.Mounts)
 	}
 }
 
 func TestInitFailures(t *testing.T) {
 	t.Run("no fsdev", func(t *testing.T) {
 		b := newBed(t, 2, fusedispatcher.Opts{})
-		b.removeFS()
-		b.expect(b.startInit(1), syscall.ENODEV)
-		b.expect(b.startDestroy(1), 0)
-		b.fs = newFakeFS(t, b.t, fsName)
-		b.expect(b.startInit(1), 0)
+		b.RemoveFS()
+		b.Expect(b.StartInit(1), syscall.ENODEV)
+		b.Expect(b.StartDestroy(1), 0)
+		b.FS = newFakeFS(t, b.T, fsName)
+		b.Expect(b.StartInit(1), 0)
 	})
 	for _, errno := range []syscall.Errno{syscall.EIO, syscall.EACCES} {
 		t.Run("mount fails", func(t *testing.T) {
 			b := newBed(t, 2, fusedispatcher.Opts{})
-			b.fs.mount = func(io *fsdev.IO) { io.Complete(errno) }
-			b.fs.umount = func(io *fsdev.IO) {
+			b.FS.Mount = func(io *fsdev.IO) { io.Complete(errno) }
+			b.FS.Umount = func(io *fsdev.IO) {
 				t.Error("UMOUNT of what was not mounted")
 				io.Complete(0)
 			}
-			b.expect(b.startInit(1), errno)
-			if got := b.probe(); got != syscall.ENOTCONN {
+			b.Expect(b.StartInit(1), errno)
+			if got := b.Probe(); got != syscall.ENOTCONN {
 				t.Errorf("afterwards requests get %v", got)
 			}
-			b.removeFS() // nothing holds it
-			b.fs = newFakeFS(t, b.t, fsName)
+			b.RemoveFS() // nothing holds it
+			b.FS = newFakeFS(t, b.T, fsName)
 		})
 	}
 	for k := range 4 {
 		t.Run(fmt.Sprint("no channel on thread ", k), func(t *testing.T) {
 			b := newBed(t, 4, fusedispatcher.Opts{})
-			b.fs.refuse = func(on *reactor.Thread) bool { return on == b.Threads[k] }
-			b.expect(b.startInit(1), syscall.ENOMEM)
-			if got := b.probe(); got != syscall.ENOTCONN || b.fs.mounts != 0 {
-				t.Errorf("afterwards requests get %v, %d mounts", got, b.fs.mounts)
+			b.FS.Refuse = func(on *reactor.Thread) bool { return on == b.Threads[k] }
+			b.Expect(b.StartInit(1), syscall.ENOMEM)
+			if got := b.Probe(); got != syscall.ENOTCONN || b.FS.Mounts != 0 {
+				t.Errorf("afterwards requests get %v, %d mounts", got, b.FS.Mounts)
 			}
-			b.removeFS()
-			b.fs = newFakeFS(t, b.t, fsName)
+			b.RemoveFS()
+			b.FS = newFakeFS(t, b.T, fsName)
 		})
 	}
-}
-
-// removeFS unregisters the fsdev and wants it to go.
-func (b *bed) removeFS() {
-	b.tb.Helper()
-	gone := b.startRemoveFS()
-	b.PollThreads()
-	if !*gone {
-		b.tb.Error("the fsdev does not go")
-	}
-}
-
-func (b *bed) startRemoveFS() *bool {
-	gone := new(bool)
-	b.fs.f.Unregister(b.Threads[len(b.Threads)-1], func(*reactor.Thread, any, error) { *gone = true }, nil)
-	return gone
 }
 
 // A channel that is created without a session holds nothing of the last one.
 func TestChannelCreatedAfterDestroyHoldsNoFsdev(t *testing.T) {
 	b := newBed(t, 2, fusedispatcher.Opts{})
-	b.init(45)
-	b.chans[1].Put()
+	b.Init(45)
+	b.Chans[1].Put()
 	b.PollThreads()
-	b.expect(b.startDestroy(0), 0)
-	if b.chans[1] = b.d.IOChannel(b.Threads[1]); b.chans[1] == nil {
+	b.Expect(b.StartDestroy(0), 0)
+	if b.Chans[1] = b.D.IOChannel(b.Threads[1]); b.Chans[1] == nil {
 		t.Fatal("got no channel")
 	}
-	b.removeFS()
-	b.fs = newFakeFS(t, b.t, fsName)
-	b.expect(b.startInit(1), 0)
-	if got := b.probe(); got != 0 {
+	b.RemoveFS()
+	b.FS = newFakeFS(t, b.T, fsName)
+	b.Expect(b.StartInit(1), 0)
+	if got := b.Probe(); got != 0 {
 		t.Errorf("requests get %v", got)
 	}
 }
@@ -227,18 +169,18 @@ func TestChannelCreatedAfterDestroyHoldsNoFsdev(t *testing.T) {
 // A channel that is created while the fsdev has none for its thread fails.
 func TestChannelIsRefusedWhenTheFsdevHasNone(t *testing.T) {
 	b := newBed(t, 2, fusedispatcher.Opts{})
-	b.chans[1].Put()
+	b.Chans[1].Put()
 	b.PollThreads()
-	b.init(45)
-	b.fs.refuse = func(on *reactor.Thread) bool { return on == b.Threads[1] }
-	if b.chans[1] = b.d.IOChannel(b.Threads[1]); b.chans[1] != nil {
+	b.Init(45)
+	b.FS.Refuse = func(on *reactor.Thread) bool { return on == b.Threads[1] }
+	if b.Chans[1] = b.D.IOChannel(b.Threads[1]); b.Chans[1] != nil {
 		t.Error("got a channel")
 	}
-	b.fs.refuse = nil
-	if b.chans[1] = b.d.IOChannel(b.Threads[1]); b.chans[1] == nil {
+	b.FS.Refuse = nil
+	if b.Chans[1] = b.D.IOChannel(b.Threads[1]); b.Chans[1] == nil {
 		t.Fatal("got no channel")
 	}
-	if got := b.probe(); got != 0 {
+	if got := b.Probe(); got != 0 {
 		t.Errorf("requests get %v", got)
 	}
 }
@@ -246,41 +188,41 @@ func TestChannelIsRefusedWhenTheFsdevHasNone(t *testing.T) {
 func TestMountAndUmountWaitForAFreeIO(t *testing.T) {
 	b := newBed(t, 1, fusedispatcher.Opts{})
 	for range 2 {
-		release := exhaust(b)
-		r := b.startInit(0)
+		release := b.Exhaust()
+		r := b.StartInit(0)
 		for range 50 {
 			b.PollOnce()
 		}
-		if r.done != 0 {
+		if r.Done != 0 {
 			t.Error("INIT is over without a MOUNT")
 		}
 		release()
-		b.expect(r, 0)
-		release = exhaust(b)
-		r = b.startDestroy(0)
+		b.Expect(r, 0)
+		release = b.Exhaust()
+		r = b.StartDestroy(0)
 		for range 50 {
 			b.PollOnce()
 		}
-		if r.done != 0 {
+		if r.Done != 0 {
 			t.Error("DESTROY is over without an UMOUNT")
 		}
 		release()
-		b.expect(r, 0)
+		b.Expect(r, 0)
 	}
 }
 
 func TestDestroyWaitsForUmount(t *testing.T) {
 	b := newBed(t, 2, fusedispatcher.Opts{})
-	b.init(45)
+	b.Init(45)
 	var held *fsdev.IO
-	b.fs.umount = func(io *fsdev.IO) { held = io }
-	r := b.startDestroy(1)
-	b.expectNone(r)
-	if got := b.probe(); got != syscall.ENOTCONN {
+	b.FS.Umount = func(io *fsdev.IO) { held = io }
+	r := b.StartDestroy(1)
+	b.ExpectNone(r)
+	if got := b.Probe(); got != syscall.ENOTCONN {
 		t.Errorf("during DESTROY requests get %v", got)
 	}
-	b.fs.umounted(held)
-	b.expect(r, 0)
+	b.FS.Umounted(held)
+	b.Expect(r, 0)
 }
 
 // Teardown aborts what is in flight and waits for what cannot be aborted.
@@ -289,14 +231,14 @@ func TestTeardownDrains(t *testing.T) {
 		for _, abortable := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, abortable %v", how, abortable), func(t *testing.T) {
 				b := newBed(t, 3, fusedispatcher.Opts{})
-				b.init(45)
-				b.fs.do = b.fs.hold
+				b.Init(45)
+				b.FS.Do = b.FS.Hold
 				if !abortable {
-					b.fs.abort = func(io *fsdev.IO) { io.Complete(syscall.EALREADY) }
+					b.FS.Abort = func(io *fsdev.IO) { io.Complete(syscall.EALREADY) }
 				}
 				var w []*reply
 				for i := range 9 {
-					w = append(w, b.start(i%3, FUSE_SETLKW, node, 16,
+					w = append(w, b.Start(i%3, FUSE_SETLKW, node, 16,
 						Bytes(&LkIn{Lk: FileLock{Type: syscall.F_WRLCK}, LkFlags: FUSE_LK_FLOCK})))
 				}
 				var r *reply
@@ -304,34 +246,34 @@ func TestTeardownDrains(t *testing.T) {
 				var gone *bool
 				switch how {
 				case "DESTROY":
-					r = b.startDestroy(1)
+					r = b.StartDestroy(1)
 				case "INIT":
-					r = b.startInit(1)
+					r = b.StartInit(1)
 				case "REMOVE":
-					gone = b.startRemoveFS()
+					gone = b.StartRemoveFS()
 				case "Delete":
 					b.PollThreads()
-					deleted = b.startDelete(b.Threads[2])
+					deleted = b.StartDelete(b.Threads[2])
 				}
 				over := func() bool {
 					switch {
 					case r != nil:
-						return r.done == 1 && r.errno == 0
+						return r.Done == 1 && r.Errno == 0
 					case gone != nil:
-						return *gone && b.events == 1
+						return *gone && b.Events == 1
 					}
-					b.putChannels()
+					b.PutChannels()
 					b.PollThreads()
 					return *deleted != nil && **deleted == 0
 				}
 				b.PollThreads()
 				if !abortable {
-					late := b.start(2, FUSE_STATFS, node, 96)
-					b.expect(late, syscall.ENOTCONN)
+					late := b.Start(2, FUSE_STATFS, node, 96)
+					b.Expect(late, syscall.ENOTCONN)
 					if r != nil {
-						b.expectNone(r)
+						b.ExpectNone(r)
 					}
-					b.fs.release(0)
+					b.FS.Release(0)
 					b.PollThreads()
 				}
 				for _, w := range w {
@@ -339,131 +281,118 @@ func TestTeardownDrains(t *testing.T) {
 					if abortable {
 						want = syscall.EINTR
 					}
-					b.expect(w, want)
+					b.Expect(w, want)
 				}
 				if !over() {
 					t.Errorf("%s is not over", how)
 				}
 				if how == "REMOVE" {
-					b.fs = newFakeFS(t, b.t, fsName)
+					b.FS = newFakeFS(t, b.T, fsName)
 				}
 				if how == "Delete" {
-					b.recreate()
+					b.Recreate()
 				}
 			})
 		}
 	}
 }
 
-// recreate replaces a deleted dispatcher.
-func (b *bed) recreate() {
-	b.tb.Helper()
-	var err error
-	b.d, err = fusedispatcher.Create(b.t, fusedispatcher.Opts{FsdevName: fsName, MaxRequests: 48})
-	if err != nil {
-		b.tb.Fatal(err)
-	}
-	for i, t := range b.Threads {
-		b.chans[i] = b.d.IOChannel(t)
-	}
-}
-
 // Blocked requests that hold all the IO there is are aborted one by one, as IO comes free.
 func TestTeardownAbortsWithAnEmptyPool(t *testing.T) {
 	b := newBed(t, 1, fusedispatcher.Opts{})
-	b.init(45)
-	b.fs.do = b.fs.hold
+	b.Init(45)
+	b.FS.Do = b.FS.Hold
 	var w []*reply
 	for range 40 {
-		w = append(w, b.start(0, FUSE_SETLKW, node, 16,
+		w = append(w, b.Start(0, FUSE_SETLKW, node, 16,
 			Bytes(&LkIn{Lk: FileLock{Type: syscall.F_WRLCK}, LkFlags: FUSE_LK_FLOCK})))
 	}
-	release := exhaust(b)
-	r := b.startDestroy(0)
+	release := b.Exhaust()
+	r := b.StartDestroy(0)
 	for range 50 {
 		b.PollOnce()
 	}
 	release()
-	b.expect(r, 0)
+	b.Expect(r, 0)
 	for _, w := range w {
-		b.expect(w, syscall.EINTR)
+		b.Expect(w, syscall.EINTR)
 	}
 }
 
 // A request that cannot be aborted is asked once, and does not keep the others from it.
 func TestTeardownAsksEveryRequestOnce(t *testing.T) {
 	b := newBed(t, 1, fusedispatcher.Opts{})
-	b.init(45)
-	b.fs.do = b.fs.hold
+	b.Init(45)
+	b.FS.Do = b.FS.Hold
 	for range 40 {
-		b.start(0, FUSE_STATFS, node, 96)
+		b.Start(0, FUSE_STATFS, node, 96)
 	}
 	asked := map[*fsdev.IO]int{}
-	b.fs.abort = func(io *fsdev.IO) {
+	b.FS.Abort = func(io *fsdev.IO) {
 		asked[io.Target]++
 		io.Complete(syscall.EALREADY)
 	}
-	r := b.startDestroy(0)
+	r := b.StartDestroy(0)
 	for range 50 {
 		b.PollOnce()
 	}
-	for _, io := range b.fs.pending {
+	for _, io := range b.FS.Pending {
 		if asked[io] != 1 {
 			t.Fatalf("a request was aborted %d times", asked[io])
 		}
 	}
-	b.fs.release(0)
-	b.expect(r, 0)
+	b.FS.Release(0)
+	b.Expect(r, 0)
 }
 
 func TestRemove(t *testing.T) {
 	b := newBed(t, 3, fusedispatcher.Opts{})
-	b.init(45)
-	b.removeFS()
-	if got := b.probe(); got != syscall.ENOTCONN || b.events != 1 || b.fs.mounts != 0 {
-		t.Errorf("afterwards requests get %v, %d events, %d mounts", got, b.events, b.fs.mounts)
+	b.Init(45)
+	b.RemoveFS()
+	if got := b.Probe(); got != syscall.ENOTCONN || b.Events != 1 || b.FS.Mounts != 0 {
+		t.Errorf("afterwards requests get %v, %d events, %d mounts", got, b.Events, b.FS.Mounts)
 	}
-	b.expect(b.startInit(2), syscall.ENODEV)
-	b.fs = newFakeFS(t, b.t, fsName)
-	b.expect(b.startInit(2), 0)
-	if got := b.probe(); got != 0 || b.events != 1 {
-		t.Errorf("with a new fsdev requests get %v, %d events", got, b.events)
+	b.Expect(b.StartInit(2), syscall.ENODEV)
+	b.FS = newFakeFS(t, b.T, fsName)
+	b.Expect(b.StartInit(2), 0)
+	if got := b.Probe(); got != 0 || b.Events != 1 {
+		t.Errorf("with a new fsdev requests get %v, %d events", got, b.Events)
 	}
 }
 
 func TestRemoveWithoutASessionIsNoConcern(t *testing.T) {
 	b := newBed(t, 1, fusedispatcher.Opts{})
-	b.init(45)
-	b.expect(b.startDestroy(0), 0)
-	b.removeFS()
-	if b.events != 0 {
-		t.Errorf("%d events", b.events)
+	b.Init(45)
+	b.Expect(b.StartDestroy(0), 0)
+	b.RemoveFS()
+	if b.Events != 0 {
+		t.Errorf("%d events", b.Events)
 	}
-	b.fs = newFakeFS(t, b.t, fsName)
+	b.FS = newFakeFS(t, b.T, fsName)
 }
 
 func TestRemoveDuringInit(t *testing.T) {
 	for _, errno := range []syscall.Errno{0, syscall.ENODEV} {
 		b := newBed(t, 3, fusedispatcher.Opts{})
 		var held *fsdev.IO
-		b.fs.mount = func(io *fsdev.IO) { held = io }
-		r := b.startInit(1)
-		b.expectNone(r)
-		gone := b.startRemoveFS()
-		b.expectNone(r)
-		if *gone || b.events != 0 {
+		b.FS.Mount = func(io *fsdev.IO) { held = io }
+		r := b.StartInit(1)
+		b.ExpectNone(r)
+		gone := b.StartRemoveFS()
+		b.ExpectNone(r)
+		if *gone || b.Events != 0 {
 			t.Error("the fsdev went during INIT")
 		}
 		if errno == 0 {
-			b.fs.mounted(held)
+			b.FS.Mounted(held)
 		} else {
 			held.Complete(errno)
 		}
-		b.expect(r, errno)
-		if !*gone || b.events != 1 || b.fs.mounts != 0 {
-			t.Errorf("gone %v, %d events, %d mounts", *gone, b.events, b.fs.mounts)
+		b.Expect(r, errno)
+		if !*gone || b.Events != 1 || b.FS.Mounts != 0 {
+			t.Errorf("gone %v, %d events, %d mounts", *gone, b.Events, b.FS.Mounts)
 		}
-		b.fs = newFakeFS(t, b.t, fsName)
+		b.FS = newFakeFS(t, b.T, fsName)
 	}
 }
 
@@ -474,16 +403,16 @@ func TestDelete(t *testing.T) {
 		want syscall.Errno       // of that
 	}{
 		{"unused", func(*bed) *reply { return nil }, 0},
-		{"with a session", func(b *bed) *reply { b.init(45); return nil }, 0},
-		{"after DESTROY", func(b *bed) *reply { b.init(45); return b.do(0, FUSE_DESTROY, 0, 16) }, 0},
-		{"right after INIT was sent", func(b *bed) *reply { return b.startInit(1) }, 0},
-		{"right after DESTROY was sent", func(b *bed) *reply { b.init(45); return b.startDestroy(1) }, 0},
+		{"with a session", func(b *bed) *reply { b.Init(45); return nil }, 0},
+		{"after DESTROY", func(b *bed) *reply { b.Init(45); return b.Do(0, FUSE_DESTROY, 0, 16) }, 0},
+		{"right after INIT was sent", func(b *bed) *reply { return b.StartInit(1) }, 0},
+		{"right after DESTROY was sent", func(b *bed) *reply { b.Init(45); return b.StartDestroy(1) }, 0},
 	} {
 		for on := range 3 {
 			t.Run(fmt.Sprintf("%s, on thread %d", tt.name, on), func(t *testing.T) {
 				b := newBed(t, 3, fusedispatcher.Opts{})
 				r := tt.prep(b)
-				first, second := b.startDelete(b.Threads[on]), b.startDelete(b.Threads[0])
+				first, second := b.StartDelete(b.Threads[on]), b.StartDelete(b.Threads[0])
 				if *first != nil || *second != nil {
 					t.Error("Delete called back from inside the call")
 				}
@@ -498,23 +427,23 @@ func TestDelete(t *testing.T) {
 				if *second == nil || **second != syscall.EALREADY {
 					t.Errorf("the second Delete: %v", *second)
 				}
-				if r != nil && (r.done != 1 || r.errno != tt.want && r.errno != syscall.ENODEV) {
-					t.Errorf("opcode %d completed %d times with %v", r.hdr.Opcode, r.done, r.errno)
+				if r != nil && (r.Done != 1 || r.Errno != tt.want && r.Errno != syscall.ENODEV) {
+					t.Errorf("opcode %d completed %d times with %v", r.Hdr.Opcode, r.Done, r.Errno)
 				}
-				if got := b.probe(); got != syscall.ENOTCONN {
+				if got := b.Probe(); got != syscall.ENOTCONN {
 					t.Errorf("afterwards requests get %v", got)
 				}
-				b.expect(b.startInit(1), syscall.ENODEV)
-				b.expect(b.startDestroy(2), 0)
-				b.putChannels()
+				b.Expect(b.StartInit(1), syscall.ENODEV)
+				b.Expect(b.StartDestroy(2), 0)
+				b.PutChannels()
 				b.PollThreads()
 				if *first == nil || **first != 0 {
 					t.Errorf("Delete: %v", *first)
 				}
-				if ch := b.d.IOChannel(b.t); ch != nil {
+				if ch := b.D.IOChannel(b.T); ch != nil {
 					t.Error("a deleted dispatcher gave a channel")
 				}
-				b.recreate()
+				b.Recreate()
 			})
 		}
 	}
@@ -524,107 +453,107 @@ func TestDeleteDuringInitAndRemove(t *testing.T) {
 	t.Run("INIT", func(t *testing.T) {
 		b := newBed(t, 2, fusedispatcher.Opts{})
 		var held *fsdev.IO
-		b.fs.mount = func(io *fsdev.IO) { held = io }
-		r := b.startInit(1)
-		b.expectNone(r)
-		deleted := b.startDelete(b.Threads[1])
-		b.expectNone(r)
-		b.fs.mounted(held)
-		b.expect(r, 0)
-		b.putChannels()
+		b.FS.Mount = func(io *fsdev.IO) { held = io }
+		r := b.StartInit(1)
+		b.ExpectNone(r)
+		deleted := b.StartDelete(b.Threads[1])
+		b.ExpectNone(r)
+		b.FS.Mounted(held)
+		b.Expect(r, 0)
+		b.PutChannels()
 		b.PollThreads()
 		if *deleted == nil || **deleted != 0 {
 			t.Errorf("Delete: %v", *deleted)
 		}
-		b.fs.mount = nil
-		b.recreate()
+		b.FS.Mount = nil
+		b.Recreate()
 	})
 	t.Run("REMOVE", func(t *testing.T) {
 		b := newBed(t, 2, fusedispatcher.Opts{})
-		b.init(45)
+		b.Init(45)
 		var held *fsdev.IO
-		b.fs.umount = func(io *fsdev.IO) { held = io }
-		gone := b.startRemoveFS()
+		b.FS.Umount = func(io *fsdev.IO) { held = io }
+		gone := b.StartRemoveFS()
 		b.PollThreads()
-		deleted := b.startDelete(b.Threads[1])
-		b.putChannels()
+		deleted := b.StartDelete(b.Threads[1])
+		b.PutChannels()
 		b.PollThreads()
 		if *deleted != nil || *gone {
 			t.Error("Delete did not wait for the REMOVE")
 		}
-		b.fs.umounted(held)
+		b.FS.Umounted(held)
 		b.PollThreads()
 		if *deleted == nil || **deleted != 0 || !*gone {
 			t.Errorf("Delete: %v, gone %v", *deleted, *gone)
 		}
-		b.fs = newFakeFS(t, b.t, fsName)
-		b.recreate()
+		b.FS = newFakeFS(t, b.T, fsName)
+		b.Recreate()
 	})
 	t.Run("from the event", func(t *testing.T) {
 		b := newBed(t, 2, fusedispatcher.Opts{})
 		var deleted bool
-		d, err := fusedispatcher.Create(b.t, fusedispatcher.Opts{FsdevName: fsName, MaxRequests: 16,
+		d, err := fusedispatcher.Create(b.T, fusedispatcher.Opts{FsdevName: fsName, MaxRequests: 16,
 			Event: func(on *reactor.Thread, d *fusedispatcher.Dispatcher, _ any) {
 				d.Delete(on, func(*reactor.Thread, any, syscall.Errno) { deleted = true }, nil)
 			}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		old, oldChans := b.d, b.chans
-		b.d, b.chans = d, nil
+		old, oldChans := b.D, b.Chans
+		b.D, b.Chans = d, nil
 		for _, on := range b.Threads {
-			b.chans = append(b.chans, d.IOChannel(on))
+			b.Chans = append(b.Chans, d.IOChannel(on))
 		}
-		b.init(45)
-		b.putChannels()
-		b.removeFS()
+		b.Init(45)
+		b.PutChannels()
+		b.RemoveFS()
 		if !deleted {
 			t.Error("not deleted")
 		}
-		b.d, b.chans = old, oldChans
-		b.fs = newFakeFS(t, b.t, fsName)
+		b.D, b.Chans = old, oldChans
+		b.FS = newFakeFS(t, b.T, fsName)
 	})
 }
 
 // The control thread needs no channel of the dispatcher.
 func TestControlThreadWithoutAChannel(t *testing.T) {
 	b := newBed(t, 3, fusedispatcher.Opts{})
-	b.chans[0].Put()
-	b.chans[0] = nil
+	b.Chans[0].Put()
+	b.Chans[0] = nil
 	b.PollThreads()
-	b.expect(b.startInit(1), 0)
-	if got := b.probe(); got != 0 {
+	b.Expect(b.StartInit(1), 0)
+	if got := b.Probe(); got != 0 {
 		t.Errorf("requests get %v", got)
 	}
-	b.expect(b.startDestroy(2), 0)
-	b.expect(b.startInit(2), 0)
+	b.Expect(b.StartDestroy(2), 0)
+	b.Expect(b.StartInit(2), 0)
 }
 
 // Whenever a channel is created during INIT or DESTROY, it works, or does not, like the others.
 func TestChannelIsCreatedAtAnyTime(t *testing.T) {
 	testChannelAtAnyTime(t, func(b *bed, k int) {
-		b.chans[k].Put()
-		b.chans[k] = nil
+		b.Chans[k].Put()
+		b.Chans[k] = nil
 		b.PollThreads()
 	}, func(b *bed, k int) {
-		if b.chans[k] = b.d.IOChannel(b.Threads[k]); b.chans[k] == nil {
-			b.tb.Error("got no channel")
+		if b.Chans[k] = b.D.IOChannel(b.Threads[k]); b.Chans[k] == nil {
+			b.TB.Error("got no channel")
 		}
 	})
 }
 
 func TestChannelIsPutAtAnyTime(t *testing.T) {
 	testChannelAtAnyTime(t, func(*bed, int) {}, func(b *bed, k int) {
-		b.chans[k].Put()
-		b.chans[k] = nil
+		b.Chans[k].Put()
+		b.Chans[k] = nil
 	})
 }
 
 func TestChannelIsPutAndRevivedAtAnyTime(t *testing.T) {
 	testChannelAtAnyTime(t, func(*bed, int) {}, func(b *bed, k int) {
-		b.chans[k].Put()
-		if b.chans[k] = b.d.IOChannel(b.Threads[k]); b.chans[k] == nil {
-			b.tb.Error("got no channel")
+		b.Chans[k].Put()
+		if b.Chans[k] = b.D.IOChannel(b.Threads[k]); b.Chans[k] == nil {
+			b.TB.Error("got no channel")
 		}
 	})
 }
@@ -641,9 +570,9 @@ func testChannelAtAnyTime(t *testing.T, prepare, change func(b *bed, k int)) {
 			b := newBed(t, threads, fusedispatcher.Opts{})
 			prepare(b, k)
 			step := 0
-			for _, request := range []func(int) *reply{b.startInit, b.startInit, b.startDestroy, b.startInit} {
+			for _, request := range []func(int) *reply{b.StartInit, b.StartInit, b.StartDestroy, b.StartInit} {
 				r := request(requester)
-				for r.done == 0 {
+				for r.Done == 0 {
 					for _, on := range b.Threads {
 						if step == at {
 							change(b, k)
@@ -652,17 +581,17 @@ func testChannelAtAnyTime(t *testing.T, prepare, change func(b *bed, k int)) {
 						b.Poll(on)
 					}
 				}
-				b.expect(r, 0)
+				b.Expect(r, 0)
 			}
-			if got := b.probe(); got != 0 {
+			if got := b.Probe(); got != 0 {
 				t.Errorf("thread %d, step %d: requests get %v", k, at, got)
 			}
 			if t.Failed() {
 				t.Fatalf("thread %d, step %d", k, at)
 			}
 			if step <= at {
-				if b.chans[k] == nil {
-					b.chans[k] = b.d.IOChannel(b.Threads[k])
+				if b.Chans[k] == nil {
+					b.Chans[k] = b.D.IOChannel(b.Threads[k])
 				}
 				break
 			}
@@ -676,14 +605,14 @@ func TestRequestsAtAnyTimeDuringInit(t *testing.T) {
 	const threads = 3
 	for at := 0; ; at++ {
 		b := newBed(t, threads, fusedispatcher.Opts{})
-		r := b.startInit(1)
+		r := b.StartInit(1)
 		step := 0
 		var sent []*reply
-		for r.done == 0 {
+		for r.Done == 0 {
 			for _, on := range b.Threads {
 				if step == at {
 					for i := range threads {
-						sent = append(sent, b.start(i, FUSE_STATFS, node, 96))
+						sent = append(sent, b.Start(i, FUSE_STATFS, node, 96))
 					}
 				}
 				step++
@@ -692,8 +621,8 @@ func TestRequestsAtAnyTimeDuringInit(t *testing.T) {
 		}
 		b.PollThreads()
 		for _, s := range sent {
-			if s.done != 1 || s.errno != 0 && s.errno != syscall.ENOTCONN {
-				t.Errorf("step %d: completed %d times with %v", at, s.done, s.errno)
+			if s.Done != 1 || s.Errno != 0 && s.Errno != syscall.ENOTCONN {
+				t.Errorf("step %d: completed %d times with %v", at, s.Done, s.Errno)
 			}
 		}
 		if step <= at {
@@ -704,42 +633,42 @@ func TestRequestsAtAnyTimeDuringInit(t *testing.T) {
 
 func TestTooManyRequestsAreENOBUFS(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{MaxRequests: 8})
-	b.fs.do = b.fs.hold
+	b.FS.Do = b.FS.Hold
 	for range 8 {
-		b.start(0, FUSE_STATFS, node, 96)
+		b.Start(0, FUSE_STATFS, node, 96)
 	}
-	m := b.message(FUSE_STATFS, node)
-	errno := b.d.SubmitRequest(b.chans[0], [][]byte{m}, nil, func(any, syscall.Errno, uint32) {
+	m := b.Message(FUSE_STATFS, node)
+	errno := b.D.SubmitRequest(b.Chans[0], [][]byte{m}, nil, func(any, syscall.Errno, uint32) {
 		t.Error("a refused request completed")
 	}, nil)
 	if !errors.Is(errno, syscall.ENOBUFS) {
 		t.Errorf("got %v", errno)
 	}
-	b.fs.release(0)
+	b.FS.Release(0)
 	b.PollThreads()
-	b.fs.do = nil
-	b.do(0, FUSE_STATFS, node, 96)
+	b.FS.Do = nil
+	b.Do(0, FUSE_STATFS, node, 96)
 }
 
 // A completion may submit the next request, also while its channel is being drained.
 func TestCompletionSubmitsTheNextRequest(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
-	b.fs.do = b.fs.hold
-	m := b.message(FUSE_STATFS, node)
+	b.FS.Do = b.FS.Hold
+	m := b.Message(FUSE_STATFS, node)
 	out := [][]byte{make([]byte, 96)}
 	var got []syscall.Errno
 	var again fusedispatcher.SubmitCplFunc
 	again = func(_ any, errno syscall.Errno, _ uint32) {
 		if got = append(got, errno); len(got) < 5 {
-			if errno := b.d.SubmitRequest(b.chans[0], [][]byte{m}, out, again, nil); errno != 0 {
+			if errno := b.D.SubmitRequest(b.Chans[0], [][]byte{m}, out, again, nil); errno != 0 {
 				t.Error(errno)
 			}
 		}
 	}
-	b.d.SubmitRequest(b.chans[0], [][]byte{m}, out, again, nil)
-	b.fs.release(0)
-	r := b.startDestroy(0)
-	b.expect(r, 0)
+	b.D.SubmitRequest(b.Chans[0], [][]byte{m}, out, again, nil)
+	b.FS.Release(0)
+	r := b.StartDestroy(0)
+	b.Expect(r, 0)
 	want := []syscall.Errno{0, syscall.EINTR, syscall.ENOTCONN, syscall.ENOTCONN, syscall.ENOTCONN}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", got, want)

@@ -13,11 +13,11 @@ import (
 // newLockSession makes a session whose module has byte-range locks, or has not.
 func newLockSession(t *testing.T, posix bool) *bed {
 	b := newBed(t, 1, fusedispatcher.Opts{})
-	b.fs.mount = func(io *fsdev.IO) {
+	b.FS.Mount = func(io *fsdev.IO) {
 		io.Mount.PosixLocks = posix
-		b.fs.mounted(io)
+		b.FS.Mounted(io)
 	}
-	b.init(45)
+	b.Init(45)
 	return b
 }
 
@@ -39,14 +39,14 @@ func TestFlock(t *testing.T) {
 			{FUSE_SETLK, 3, 0, syscall.EINVAL},
 			{FUSE_SETLKW, 1<<32 - 1, 0, syscall.EINVAL},
 		} {
-			b.fs.calls = nil
+			b.FS.Calls = nil
 			// The range is meaningless, and need not make sense.
 			lk := FileLock{Type: tt.typ, Start: 2, End: 1}
-			r := b.do(0, tt.op, node, 64, Bytes(&LkIn{Lk: lk, LkFlags: FUSE_LK_FLOCK}))
-			if r.errno != tt.errno || (tt.errno == 0) != (len(b.fs.calls) == 1) {
-				t.Errorf("%+v: %v, %d calls", tt, r.errno, len(b.fs.calls))
-			} else if tt.errno == 0 && (b.fs.calls[0].Type != fsdev.IOFlock || b.fs.calls[0].Flags != tt.want) {
-				t.Errorf("%+v: the module saw %v with %#x", tt, b.fs.calls[0].Type, b.fs.calls[0].Flags)
+			r := b.Do(0, tt.op, node, 64, Bytes(&LkIn{Lk: lk, LkFlags: FUSE_LK_FLOCK}))
+			if r.Errno != tt.errno || (tt.errno == 0) != (len(b.FS.Calls) == 1) {
+				t.Errorf("%+v: %v, %d calls", tt, r.Errno, len(b.FS.Calls))
+			} else if tt.errno == 0 && (b.FS.Calls[0].Type != fsdev.IOFlock || b.FS.Calls[0].Flags != tt.want) {
+				t.Errorf("%+v: the module saw %v with %#x", tt, b.FS.Calls[0].Type, b.FS.Calls[0].Flags)
 			}
 		}
 	}
@@ -80,18 +80,18 @@ func TestByteRangeLocks(t *testing.T) {
 			{FUSE_GETLK, FileLock{Type: rd, Start: 1}, 0, syscall.EINVAL},
 			{FUSE_GETLK, FileLock{Type: rd}, FUSE_LK_FLOCK, syscall.EINVAL},
 		} {
-			b.fs.calls = nil
+			b.FS.Calls = nil
 			want := tt.want
 			if !posix {
 				want = syscall.ENOSYS
 			}
-			r := b.do(0, tt.op, node, 64, Bytes(&LkIn{Fh: 42, Owner: 43, Lk: tt.lk, LkFlags: tt.flags}))
-			if r.errno != want || (want == 0) != (len(b.fs.calls) == 1) {
-				t.Errorf("agreed on %v, %+v: %v, %d calls", posix, tt, r.errno, len(b.fs.calls))
+			r := b.Do(0, tt.op, node, 64, Bytes(&LkIn{Fh: 42, Owner: 43, Lk: tt.lk, LkFlags: tt.flags}))
+			if r.Errno != want || (want == 0) != (len(b.FS.Calls) == 1) {
+				t.Errorf("agreed on %v, %+v: %v, %d calls", posix, tt, r.Errno, len(b.FS.Calls))
 				continue
 			}
 			if want == 0 {
-				got := b.fs.calls[0]
+				got := b.FS.Calls[0]
 				if got.Lock != (fsdev.Lock{Type: tt.lk.Type, Start: tt.lk.Start, End: tt.lk.End}) || got.Owner != 43 ||
 					got.Wait != (tt.op == FUSE_SETLKW) {
 					t.Errorf("%+v: the module saw %+v for owner %d, wait %v", tt, got.Lock, got.Owner, got.Wait)
@@ -104,11 +104,11 @@ func TestByteRangeLocks(t *testing.T) {
 // Who waits for a byte-range lock can be interrupted.
 func TestInterruptEndsWaitingForAByteRangeLock(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
-	b.fs.do = b.fs.hold
-	w := b.start(0, FUSE_SETLKW, node, 16, Bytes(&LkIn{Lk: FileLock{Type: syscall.F_WRLCK}}))
-	b.expectNone(w)
-	b.do(0, FUSE_INTERRUPT, 0, 16, u64(w.hdr.Unique))
-	b.expect(w, syscall.EINTR)
+	b.FS.Do = b.FS.Hold
+	w := b.Start(0, FUSE_SETLKW, node, 16, Bytes(&LkIn{Lk: FileLock{Type: syscall.F_WRLCK}}))
+	b.ExpectNone(w)
+	b.Do(0, FUSE_INTERRUPT, 0, 16, u64(w.Hdr.Unique))
+	b.Expect(w, syscall.EINTR)
 }
 
 // FLUSH gives up byte-range locks: a module that has them gets it even if it has nothing to sync.
@@ -118,16 +118,16 @@ func TestFlushIsNeededForByteRangeLocks(t *testing.T) {
 		want    syscall.Errno
 	}{{FUSE_POSIX_LOCKS, 0}, {0, syscall.ENOSYS}} {
 		b := newBed(t, 1, fusedispatcher.Opts{})
-		b.fs.mount = func(io *fsdev.IO) {
+		b.FS.Mount = func(io *fsdev.IO) {
 			io.Mount.PosixLocks, io.Mount.NoSync = true, true
-			b.fs.mounted(io)
+			b.FS.Mounted(io)
 		}
-		b.initFlags(45, tt.offered)
-		if r := b.do(0, FUSE_FLUSH, node, 16, Bytes(&FlushIn{Fh: 42, LockOwner: 43})); r.errno != tt.want {
-			t.Errorf("offered %#x: FLUSH answers %v", tt.offered, r.errno)
+		b.InitFlags(45, tt.offered)
+		if r := b.Do(0, FUSE_FLUSH, node, 16, Bytes(&FlushIn{Fh: 42, LockOwner: 43})); r.Errno != tt.want {
+			t.Errorf("offered %#x: FLUSH answers %v", tt.offered, r.Errno)
 		}
-		if r := b.do(0, FUSE_FSYNC, node, 16, Bytes(&FsyncIn{})); r.errno != syscall.ENOSYS {
-			t.Errorf("offered %#x: FSYNC answers %v", tt.offered, r.errno)
+		if r := b.Do(0, FUSE_FSYNC, node, 16, Bytes(&FsyncIn{})); r.Errno != syscall.ENOSYS {
+			t.Errorf("offered %#x: FSYNC answers %v", tt.offered, r.Errno)
 		}
 	}
 }

@@ -50,15 +50,15 @@ func TestAMillionBadRequestsAreAFewLines(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{Log: slog.New(slog.NewTextHandler(w, nil))})
 	fast := newAllocFree(b)
 	bad := [][]byte{
-		b.message(FUSE_GETATTR, node)[:39],                               // no header
-		b.message(FUSE_GETATTR, node, make([]byte, 8)),                   // half an argument
-		b.message(FUSE_LOOKUP, node, []byte("a/b\x00")),                  // a slash
-		b.message(FUSE_LOOKUP, node, []byte("unterminated")),             //
-		b.message(FUSE_WRITE, node, Bytes(&WriteIn{Size: 1 << 30})),      // no payload
-		append(b.message(FUSE_SETXATTR, node), make([]byte, 3)...)[:40],  // no argument
-		b.message(FUSE_MKDIR, node, Bytes(&MkdirIn{}), []byte("name\n")), // no terminator
-		b.message(FUSE_STATFS, node),                                     // that says 4 GiB, see below
-		b.message(FUSE_FORGET, node),                                     // without a reply
+		b.Message(FUSE_GETATTR, node)[:39],                               // no header
+		b.Message(FUSE_GETATTR, node, make([]byte, 8)),                   // half an argument
+		b.Message(FUSE_LOOKUP, node, []byte("a/b\x00")),                  // a slash
+		b.Message(FUSE_LOOKUP, node, []byte("unterminated")),             //
+		b.Message(FUSE_WRITE, node, Bytes(&WriteIn{Size: 1 << 30})),      // no payload
+		append(b.Message(FUSE_SETXATTR, node), make([]byte, 3)...)[:40],  // no argument
+		b.Message(FUSE_MKDIR, node, Bytes(&MkdirIn{}), []byte("name\n")), // no terminator
+		b.Message(FUSE_STATFS, node),                                     // that says 4 GiB, see below
+		b.Message(FUSE_FORGET, node),                                     // without a reply
 	}
 	copy(bad[7], u32(1<<32-1))
 	room := make([]byte, 200)
@@ -86,9 +86,9 @@ func TestAMillionBadRequestsAreAFewLines(t *testing.T) {
 	}
 	// What users do wrong, or may do, is not worth a line.
 	b.Advance(time.Hour)
-	b.do(0, FUSE_LOOKUP, node, 144, []byte(strings.Repeat("n", 300)+"\x00"))
-	b.do(0, FUSE_ACCESS, node, 16, make([]byte, 8))
-	b.do(0, 4000, node, 16)
+	b.Do(0, FUSE_LOOKUP, node, 144, []byte(strings.Repeat("n", 300)+"\x00"))
+	b.Do(0, FUSE_ACCESS, node, 16, make([]byte, 8))
+	b.Do(0, 4000, node, 16)
 	if lines = w.wait(15); len(lines) != 15 {
 		t.Errorf("a line too many: %q", lines[15])
 	}

@@ -73,7 +73,7 @@ func (m *fakeMapper) RemoveAll(t *reactor.Thread, cb reactor.MsgFunc, ctx any) {
 func TestMapAlignment(t *testing.T) {
 	b := newBed(t, 1, fusedispatcher.Opts{Mapper: &fakeMapper{align: 12}})
 	for _, align := range []uint16{0, 11, 22, 1<<16 - 1} {
-		_, err := fusedispatcher.Create(b.t, fusedispatcher.Opts{FsdevName: fsName, Mapper: &fakeMapper{align: align}})
+		_, err := fusedispatcher.Create(b.T, fusedispatcher.Opts{FsdevName: fsName, Mapper: &fakeMapper{align: align}})
 		if !errors.Is(err, syscall.EINVAL) || !strings.Contains(err.Error(), "alignment") {
 			t.Errorf("alignment %d: %v", align, err)
 		}
@@ -85,7 +85,7 @@ func TestMapAlignment(t *testing.T) {
 				o.Mapper = m
 			}
 			b := newBed(t, 1, o)
-			out := b.initFlags(31, offered)
+			out := b.InitFlags(31, offered)
 			want := uint16(0)
 			if m != nil && offered != 0 {
 				want = 21
@@ -121,8 +121,8 @@ func TestSetupMapping(t *testing.T) {
 		{SetupmappingIn{Len: mib2, Flags: 1 << 63}, syscall.EINVAL},
 	} {
 		m.maps = nil
-		if rep := b.do(0, FUSE_SETUPMAPPING, node, 16, Bytes(&tt.in)); rep.errno != tt.want {
-			t.Errorf("%+v: %v", tt.in, rep.errno)
+		if rep := b.Do(0, FUSE_SETUPMAPPING, node, 16, Bytes(&tt.in)); rep.Errno != tt.want {
+			t.Errorf("%+v: %v", tt.in, rep.Errno)
 			continue
 		}
 		if tt.want != 0 {
@@ -144,12 +144,12 @@ func TestSetupMapping(t *testing.T) {
 	}
 	ok := Bytes(&SetupmappingIn{Len: mib2})
 	m.errno = syscall.ENODEV
-	if rep := b.do(0, FUSE_SETUPMAPPING, node, 16, ok); rep.errno != syscall.ENODEV {
-		t.Errorf("the mapper fails: %v", rep.errno)
+	if rep := b.Do(0, FUSE_SETUPMAPPING, node, 16, ok); rep.Errno != syscall.ENODEV {
+		t.Errorf("the mapper fails: %v", rep.Errno)
 	}
 	m.refuse = syscall.ENOMEM
-	if rep := b.do(0, FUSE_SETUPMAPPING, node, 16, ok); rep.errno != syscall.ENOMEM {
-		t.Errorf("the mapper refuses: %v", rep.errno)
+	if rep := b.Do(0, FUSE_SETUPMAPPING, node, 16, ok); rep.Errno != syscall.ENOMEM {
+		t.Errorf("the mapper refuses: %v", rep.Errno)
 	}
 	m.refuse, m.errno = 0, 0
 }
@@ -189,12 +189,12 @@ func TestRemoveMapping(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := &fakeMapper{align: 21, refuse: tt.refuse, errno: tt.errno}
 			b := newSession(t, fusedispatcher.Opts{Mapper: m})
-			msg := b.message(FUSE_REMOVEMAPPING, node, tt.in)
+			msg := b.Message(FUSE_REMOVEMAPPING, node, tt.in)
 			for i := range len(msg) + 1 {
 				m.removed = nil
-				r := b.finish(b.send(0, cut(msg, i), [][]byte{make([]byte, 16)}))
-				if r.errno != tt.want {
-					t.Fatalf("answer %v, want %v", r.errno, tt.want)
+				r := b.Finish(b.Send(0, cut(msg, i), [][]byte{make([]byte, 16)}))
+				if r.Errno != tt.want {
+					t.Fatalf("answer %v, want %v", r.Errno, tt.want)
 				}
 				if diff := cmp.Diff(tt.removed, m.removed); diff != "" {
 					t.Fatalf("removed (-want +got):\n%s", diff)
@@ -215,8 +215,8 @@ func TestRemoveMappingOfALongList(t *testing.T) {
 	}
 	for _, m.refuse = range []syscall.Errno{0, syscall.EIO} {
 		m.removed = nil
-		if r := b.do(0, FUSE_REMOVEMAPPING, node, 16, list); r.errno != m.refuse || len(m.removed) != n {
-			t.Errorf("%v after %d ranges", r.errno, len(m.removed))
+		if r := b.Do(0, FUSE_REMOVEMAPPING, node, 16, list); r.Errno != m.refuse || len(m.removed) != n {
+			t.Errorf("%v after %d ranges", r.Errno, len(m.removed))
 		}
 	}
 	m.refuse = 0
@@ -224,12 +224,12 @@ func TestRemoveMappingOfALongList(t *testing.T) {
 
 func TestMappingsWithoutAMapper(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
-	r := b.do(0, FUSE_SETUPMAPPING, node, 16, Bytes(&SetupmappingIn{Len: mib2}))
-	if r.errno != syscall.ENOSYS {
-		t.Errorf("SETUPMAPPING: %v", r.errno)
+	r := b.Do(0, FUSE_SETUPMAPPING, node, 16, Bytes(&SetupmappingIn{Len: mib2}))
+	if r.Errno != syscall.ENOSYS {
+		t.Errorf("SETUPMAPPING: %v", r.Errno)
 	}
-	if r := b.do(0, FUSE_REMOVEMAPPING, node, 16, ranges(1, 0, mib2)); r.errno != syscall.ENOSYS {
-		t.Errorf("REMOVEMAPPING: %v", r.errno)
+	if r := b.Do(0, FUSE_REMOVEMAPPING, node, 16, ranges(1, 0, mib2)); r.Errno != syscall.ENOSYS {
+		t.Errorf("REMOVEMAPPING: %v", r.Errno)
 	}
 }
 
@@ -239,18 +239,18 @@ func TestSessionEndUnmapsAll(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{Mapper: m})
 	var end func()
 	m.hold = func(t *reactor.Thread, cb reactor.MsgFunc, ctx any) { end = func() { cb(t, ctx) } }
-	r := b.startDestroy(0)
-	b.expectNone(r)
-	if m.all != 1 || b.fs.mounts != 1 {
-		t.Fatalf("RemoveAll was called %d times; %d mounts", m.all, b.fs.mounts)
+	r := b.StartDestroy(0)
+	b.ExpectNone(r)
+	if m.all != 1 || b.FS.Mounts != 1 {
+		t.Fatalf("RemoveAll was called %d times; %d mounts", m.all, b.FS.Mounts)
 	}
 	end()
-	b.expect(r, 0)
-	if b.fs.mounts != 0 {
+	b.Expect(r, 0)
+	if b.FS.Mounts != 0 {
 		t.Error("the module has not been unmounted")
 	}
 	m.hold = nil
-	b.do(0, FUSE_DESTROY, 0, 16)
+	b.Do(0, FUSE_DESTROY, 0, 16)
 	if m.all != 1 {
 		t.Errorf("RemoveAll was called %d times without a session", m.all)
 	}

@@ -20,8 +20,8 @@ func TestLseekTakesDataAndHoles(t *testing.T) {
 		{0, syscall.EINVAL}, {1, syscall.EINVAL}, {2, syscall.EINVAL}, {3, 0}, {4, 0}, {5, syscall.EINVAL},
 		{1<<32 - 1, syscall.EINVAL},
 	} {
-		if r := b.do(0, FUSE_LSEEK, node, 24, Bytes(&LseekIn{Whence: tt.whence})); r.errno != tt.want {
-			t.Errorf("whence %d: %v", tt.whence, r.errno)
+		if r := b.Do(0, FUSE_LSEEK, node, 24, Bytes(&LseekIn{Whence: tt.whence})); r.Errno != tt.want {
+			t.Errorf("whence %d: %v", tt.whence, r.Errno)
 		}
 	}
 }
@@ -29,13 +29,13 @@ func TestLseekTakesDataAndHoles(t *testing.T) {
 // What a module does not have is ENOSYS to the client, whose kernel knows what to do instead.
 func TestModulesWithoutAnOperation(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
-	b.fs.do = func(io *fsdev.IO) { io.Complete(syscall.ENOSYS) }
+	b.FS.Do = func(io *fsdev.IO) { io.Complete(syscall.ENOSYS) }
 	for _, op := range []uint32{FUSE_LSEEK, FUSE_STATX, FUSE_TMPFILE, FUSE_SYNCFS, FUSE_COPY_FILE_RANGE,
 		FUSE_COPY_FILE_RANGE_64, FUSE_POLL, FUSE_GETLK} {
 		for i := range handlerCases {
-			if c := &handlerCases[i]; c.op == op {
-				if r := b.do(0, op, node, c.room, c.parts()...); r.errno != syscall.ENOSYS || r.len != 16 {
-					t.Errorf("%s: %v, reply of %d bytes", c.name(), r.errno, r.len)
+			if c := &handlerCases[i]; c.Op == op {
+				if r := b.Do(0, op, node, c.Room, c.Parts()...); r.Errno != syscall.ENOSYS || r.Len != 16 {
+					t.Errorf("%s: %v, reply of %d bytes", c.Name(), r.Errno, r.Len)
 				}
 			}
 		}
@@ -53,29 +53,29 @@ func TestCopyFileRangeLengths(t *testing.T) {
 		{FUSE_COPY_FILE_RANGE_64, 1 << 32, 1 << 32},
 		{FUSE_COPY_FILE_RANGE_64, 1<<64 - 1, math.MaxInt64},
 	} {
-		b.fs.calls = nil
-		b.do(0, tt.op, node, 24, Bytes(&CopyFileRangeIn{Len: tt.len}))
-		if got := b.fs.calls[0].Length; got != tt.want {
+		b.FS.Calls = nil
+		b.Do(0, tt.op, node, 24, Bytes(&CopyFileRangeIn{Len: tt.len}))
+		if got := b.FS.Calls[0].Length; got != tt.want {
 			t.Errorf("opcode %d of %d bytes: the module saw %d", tt.op, tt.len, got)
 		}
-		if r := b.do(0, tt.op, node, 24, Bytes(&CopyFileRangeIn{Len: 1, Flags: 1})); r.errno != syscall.EINVAL {
-			t.Errorf("opcode %d with flags: %v", tt.op, r.errno)
+		if r := b.Do(0, tt.op, node, 24, Bytes(&CopyFileRangeIn{Len: 1, Flags: 1})); r.Errno != syscall.EINVAL {
+			t.Errorf("opcode %d with flags: %v", tt.op, r.Errno)
 		}
 	}
 }
 
 func TestStatx(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
-	b.fs.do = func(io *fsdev.IO) {
+	b.FS.Do = func(io *fsdev.IO) {
 		io.OutStatx = fsdev.Statx{Attr: fsdev.Attr{
 			ValidMS: 2345, Rdev: 0x12300000 | 0xabc<<8 | 0x45, Mode: syscall.S_IFBLK | 0o600,
 		}}
 		io.Complete(0)
 	}
-	r := b.do(0, FUSE_STATX, node, 304, Bytes(&StatxIn{Fh: 42}))
+	r := b.Do(0, FUSE_STATX, node, 304, Bytes(&StatxIn{Fh: 42}))
 	var out StatxOut
-	copy(Bytes(&out), r.payload())
-	if b.fs.calls[0].Handle != 0 {
+	copy(Bytes(&out), r.Payload())
+	if b.FS.Calls[0].Handle != 0 {
 		t.Error("the handle counts without being said to")
 	}
 	if out.AttrValid != 2 || out.AttrValidNsec != 345_000_000 {
@@ -90,9 +90,9 @@ func TestStatx(t *testing.T) {
 func TestPollEventsOfAnOldClient(t *testing.T) {
 	for minor, want := range map[uint32]uint32{11: 0x145, 20: 0x145, 21: 44, 45: 44} {
 		b := newBed(t, 1, fusedispatcher.Opts{})
-		b.init(minor)
-		b.do(0, FUSE_POLL, node, 24, Bytes(&PollIn{Events: 44}))
-		if got := b.fs.calls[0]; got.Flags != want || got.Wait {
+		b.Init(minor)
+		b.Do(0, FUSE_POLL, node, 24, Bytes(&PollIn{Events: 44}))
+		if got := b.FS.Calls[0]; got.Flags != want || got.Wait {
 			t.Errorf("7.%d: the module was asked for %#x, notify %v", minor, got.Flags, got.Wait)
 		}
 	}
@@ -106,9 +106,9 @@ func TestTmpfileFlags(t *testing.T) {
 	} {
 		b := newSession(t, fusedispatcher.Opts{Arch: arch})
 		for _, flags := range []uint32{syscall.O_WRONLY, syscall.O_RDWR, syscall.O_RDWR | syscall.O_EXCL} {
-			b.fs.calls = nil
-			b.do(0, FUSE_TMPFILE, node, 160, Bytes(&CreateIn{Flags: flags | tmpfile | directory | syscall.O_CREAT}), cstr("/"))
-			if got := b.fs.calls[0].Flags; got != flags {
+			b.FS.Calls = nil
+			b.Do(0, FUSE_TMPFILE, node, 160, Bytes(&CreateIn{Flags: flags | tmpfile | directory | syscall.O_CREAT}), cstr("/"))
+			if got := b.FS.Calls[0].Flags; got != flags {
 				t.Errorf("architecture %d, %#o: the module saw %#o", arch, flags, got)
 			}
 		}

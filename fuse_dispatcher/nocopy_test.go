@@ -45,14 +45,14 @@ func TestPayloadIsNeverCopied(t *testing.T) {
 		{"IOCTL", FUSE_IOCTL, [][]byte{Bytes(&IoctlIn{Cmd: fsGetXattr, OutSize: 28})}, 16 + 16 + 28, 0, 32},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m := b.message(tt.op, node, tt.parts...)
+			m := b.Message(tt.op, node, tt.parts...)
 			room := make([]byte, tt.room)
 			memory := room[tt.out:]
 			if tt.in > 0 {
 				memory = m[tt.in:]
 			}
 			var what string
-			b.fs.do = func(io *fsdev.IO) {
+			b.FS.Do = func(io *fsdev.IO) {
 				isMemory(t, what, io.Iovs, memory)
 				fill(io)
 				io.Complete(0)
@@ -60,8 +60,8 @@ func TestPayloadIsNeverCopied(t *testing.T) {
 			try := func(how string, in, out [][]byte) {
 				t.Helper()
 				what = how
-				if r := b.finish(b.send(0, in, out)); r.errno != 0 {
-					t.Fatalf("%s: %v", what, r.errno)
+				if r := b.Finish(b.Send(0, in, out)); r.Errno != 0 {
+					t.Fatalf("%s: %v", what, r.Errno)
 				}
 			}
 			for i := range len(m) + 1 {
@@ -84,10 +84,10 @@ func TestPayloadIsNeverCopied(t *testing.T) {
 func TestSetxattrValueIsNotCopiedInOnePiece(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
 	value := pattern(40)
-	m := b.message(FUSE_SETXATTR, node, Bytes(&SetxattrIn{Size: 40}), cstr("user.a"), value)
+	m := b.Message(FUSE_SETXATTR, node, Bytes(&SetxattrIn{Size: 40}), cstr("user.a"), value)
 	start := len(m) - 40
 	for i := range len(m) + 1 {
-		b.fs.do = func(io *fsdev.IO) {
+		b.FS.Do = func(io *fsdev.IO) {
 			if i <= start || i == len(m) {
 				isMemory(t, "value", [][]byte{io.Value}, m[start:])
 			}
@@ -96,7 +96,7 @@ func TestSetxattrValueIsNotCopiedInOnePiece(t *testing.T) {
 			}
 			io.Complete(0)
 		}
-		b.finish(b.send(0, cut(m, i), [][]byte{make([]byte, 16)}))
+		b.Finish(b.Send(0, cut(m, i), [][]byte{make([]byte, 16)}))
 	}
 }
 
@@ -104,11 +104,11 @@ func TestSetxattrValueIsNotCopiedInOnePiece(t *testing.T) {
 func TestLargePayloadsAreNotCopied(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
 	data := make([]byte, 1<<20)
-	hdr := slices.Clone(b.message(FUSE_WRITE, node, Bytes(&WriteIn{Size: 1 << 20}), data)[:80])
-	b.fs.raw = func(io *fsdev.IO) {
+	hdr := slices.Clone(b.Message(FUSE_WRITE, node, Bytes(&WriteIn{Size: 1 << 20}), data)[:80])
+	b.FS.Raw = func(io *fsdev.IO) {
 		isMemory(t, "1 MiB", io.Iovs, data)
 		io.OutSize = uint64(io.Size)
 		io.Complete(0)
 	}
-	b.finish(b.send(0, [][]byte{hdr, data[:5], data[5:4096], data[4096:]}, [][]byte{make([]byte, 24)}))
+	b.Finish(b.Send(0, [][]byte{hdr, data[:5], data[5:4096], data[4096:]}, [][]byte{make([]byte, 24)}))
 }

@@ -18,12 +18,12 @@ func TestUnknownOpcodesAreENOSYSWithTheRightUnique(t *testing.T) {
 	for _, op := range []uint32{0, 7, 19, FUSE_ACCESS, FUSE_BMAP, 54, 63, CUSE_INIT, 1 << 20, 1<<31 - 1, 1 << 31,
 		1<<32 - 1, CUSE_INIT_BSWAP_RESERVED, FUSE_INIT_BSWAP_RESERVED} {
 		for _, n := range []int{0, 1, 200} {
-			b.do(0, FUSE_STATFS, node, 96) // with another unique
-			if r := b.do(0, op, node, 200, make([]byte, n)); r.errno != syscall.ENOSYS || r.len != 16 {
-				t.Errorf("opcode %d: %v, reply of %d bytes", op, r.errno, r.len)
+			b.Do(0, FUSE_STATFS, node, 96) // with another unique
+			if r := b.Do(0, op, node, 200, make([]byte, n)); r.Errno != syscall.ENOSYS || r.Len != 16 {
+				t.Errorf("opcode %d: %v, reply of %d bytes", op, r.Errno, r.Len)
 			}
-			if r := b.do(0, op, node, 15, make([]byte, n)); r.len != 0 {
-				t.Errorf("opcode %d without room: reply of %d bytes", op, r.len)
+			if r := b.Do(0, op, node, 15, make([]byte, n)); r.Len != 0 {
+				t.Errorf("opcode %d without room: reply of %d bytes", op, r.Len)
 			}
 		}
 	}
@@ -36,26 +36,26 @@ func TestUnknownOpcodesAreENOSYSWithTheRightUnique(t *testing.T) {
 
 func TestStatsCountOpcodes(t *testing.T) {
 	b := newBed(t, 2, fusedispatcher.Opts{})
-	b.init(45)
-	b.do(0, FUSE_STATFS, node, 96)
-	b.do(1, FUSE_STATFS, node, 96)
-	b.do(1, 1<<32-1, node, 96)
-	b.do(1, 7, node, 96)
+	b.Init(45)
+	b.Do(0, FUSE_STATFS, node, 96)
+	b.Do(1, FUSE_STATFS, node, 96)
+	b.Do(1, 1<<32-1, node, 96)
+	b.Do(1, 7, node, 96)
 	var want fusedispatcher.Stats
 	want.Requests[FUSE_INIT], want.Requests[FUSE_STATFS] = 1, 2
 	want.Requests[0], want.Requests[7] = 1, 1
 	check := func(when string) {
 		t.Helper()
 		var got fusedispatcher.Stats
-		b.d.Stats(b.t, func(_ *reactor.Thread, ctx any, s *fusedispatcher.Stats) { *ctx.(*fusedispatcher.Stats) = *s }, &got)
+		b.D.Stats(b.T, func(_ *reactor.Thread, ctx any, s *fusedispatcher.Stats) { *ctx.(*fusedispatcher.Stats) = *s }, &got)
 		b.PollThreads()
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", when, diff)
 		}
 	}
 	check("all channels there")
-	b.chans[1].Put()
-	b.chans[1] = nil
+	b.Chans[1].Put()
+	b.Chans[1] = nil
 	b.PollThreads()
 	check("a channel gone")
 }
@@ -65,56 +65,35 @@ func TestRequestsShorterThanAHeader(t *testing.T) {
 	for _, session := range []bool{true, false} {
 		b := newBed(t, 1, fusedispatcher.Opts{})
 		if session {
-			b.init(45)
+			b.Init(45)
 		}
 		for _, op := range []uint32{FUSE_GETATTR, FUSE_FORGET, FUSE_INIT, FUSE_DESTROY, 1<<32 - 1} {
-			m := b.message(op, node)
+			m := b.Message(op, node)
 			for n := range 40 {
 				for _, room := range []int{0, 15, 16, 200} {
-					r := b.finish(b.send(0, cut(m[:n:n], n/2), [][]byte{make([]byte, room)}))
+					r := b.Finish(b.Send(0, cut(m[:n:n], n/2), [][]byte{make([]byte, room)}))
 					wantLen := uint32(16)
 					if room < 16 || op == FUSE_FORGET && n > 4 {
 						wantLen = 0
 					}
-					if r.errno != syscall.EINVAL || r.len != wantLen {
-						t.Errorf("%d bytes of opcode %d, room for %d: %v, reply of %d bytes", n, op, room, r.errno, r.len)
+					if r.Errno != syscall.EINVAL || r.Len != wantLen {
+						t.Errorf("%d bytes of opcode %d, room for %d: %v, reply of %d bytes", n, op, room, r.Errno, r.Len)
 					}
 				}
-				r := b.finish(b.send(0, [][]byte{m[:n:n]}, nil))
-				if r.errno != syscall.EINVAL || r.len != 0 {
-					t.Errorf("%d bytes of opcode %d, no reply vector: %v, reply of %d bytes", n, op, r.errno, r.len)
+				r := b.Finish(b.Send(0, [][]byte{m[:n:n]}, nil))
+				if r.Errno != syscall.EINVAL || r.Len != 0 {
+					t.Errorf("%d bytes of opcode %d, no reply vector: %v, reply of %d bytes", n, op, r.Errno, r.Len)
 				}
 			}
-			r := b.finish(b.send(0, nil, [][]byte{make([]byte, 16)}))
-			if r.errno != syscall.EINVAL {
-				t.Errorf("nothing: %v", r.errno)
+			r := b.Finish(b.Send(0, nil, [][]byte{make([]byte, 16)}))
+			if r.Errno != syscall.EINVAL {
+				t.Errorf("nothing: %v", r.Errno)
 			}
 		}
-		if len(b.fs.calls) > 0 {
-			t.Errorf("the module saw %d requests", len(b.fs.calls))
+		if len(b.FS.Calls) > 0 {
+			t.Errorf("the module saw %d requests", len(b.FS.Calls))
 		}
 	}
-}
-
-// quiet sends a request that must not be answered, with room and without.
-func quiet(b *bed, op uint32, nodeID uint64, parts ...[]byte) (r *reply) {
-	b.tb.Helper()
-	m := b.message(op, nodeID, parts...)
-	for _, out := range [][][]byte{nil, {make([]byte, 16)}, {make([]byte, 4096)}} {
-		r = b.finish(b.send(0, [][]byte{m}, out))
-		if r.len != 0 {
-			b.tb.Errorf("opcode %d: reply of %d bytes", op, r.len)
-		}
-	}
-	return r
-}
-
-func forgets(list ...uint64) []byte {
-	var b []byte
-	for i := 0; i < len(list); i += 2 {
-		b = append(b, Bytes(&ForgetOne{NodeID: list[i], Nlookup: list[i+1]})...)
-	}
-	return b
 }
 
 func TestForgetsAreNeverAnswered(t *testing.T) {
@@ -149,13 +128,13 @@ func TestForgetsAreNeverAnswered(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := newSession(t, fusedispatcher.Opts{})
-			b.fs.do = func(io *fsdev.IO) { io.Complete(tt.module) }
-			r := quiet(b, tt.op, tt.node, tt.parts...)
-			if r.errno != tt.errno {
-				t.Errorf("completed with %v", r.errno)
+			b.FS.Do = func(io *fsdev.IO) { io.Complete(tt.module) }
+			r := b.Quiet(tt.op, tt.node, tt.parts...)
+			if r.Errno != tt.errno {
+				t.Errorf("completed with %v", r.Errno)
 			}
 			var got []seen
-			for _, io := range b.fs.calls {
+			for _, io := range b.FS.Calls {
 				got = append(got, seen{uint64(io.Object), io.Nlookup})
 			}
 			var want []seen
@@ -172,35 +151,35 @@ func TestForgetsAreNeverAnswered(t *testing.T) {
 // No forget is lost when there is no IO for it, and one request has one in flight at most.
 func TestBatchForgetOutlastsAnEmptyPool(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
-	release := exhaust(b)
+	release := b.Exhaust()
 	var list []uint64
 	for i := range uint64(200) {
 		list = append(list, i+10, i)
 	}
-	r := b.start(0, FUSE_BATCH_FORGET, 0, 0, Bytes(&BatchForgetIn{Count: 200}), forgets(list...))
+	r := b.Start(0, FUSE_BATCH_FORGET, 0, 0, Bytes(&BatchForgetIn{Count: 200}), forgets(list...))
 	for range 50 {
 		b.PollOnce()
 	}
-	if r.done != 0 {
+	if r.Done != 0 {
 		t.Fatal("completed without having forgotten")
 	}
 	release()
-	b.fs.calls = nil
-	b.fs.do = func(io *fsdev.IO) {
-		if b.fs.hold(io); len(b.fs.pending) > 1 {
-			t.Errorf("%d forgets in flight", len(b.fs.pending))
+	b.FS.Calls = nil
+	b.FS.Do = func(io *fsdev.IO) {
+		if b.FS.Hold(io); len(b.FS.Pending) > 1 {
+			t.Errorf("%d forgets in flight", len(b.FS.Pending))
 		}
 	}
 	for i := range 200 {
 		b.PollThreads()
-		if len(b.fs.pending) != 1 {
-			t.Fatalf("%d in flight after %d", len(b.fs.pending), i)
+		if len(b.FS.Pending) != 1 {
+			t.Fatalf("%d in flight after %d", len(b.FS.Pending), i)
 		}
-		b.fs.release(0)
+		b.FS.Release(0)
 	}
-	b.finish(r)
-	if len(b.fs.calls) != 200 {
-		t.Errorf("%d forgets", len(b.fs.calls))
+	b.Finish(r)
+	if len(b.FS.Calls) != 200 {
+		t.Errorf("%d forgets", len(b.FS.Calls))
 	}
 }
 
@@ -210,26 +189,26 @@ func TestInterruptEndsARequestOnAnyChannel(t *testing.T) {
 			for from := range 3 {
 				t.Run(fmt.Sprintf("from %d, request on %d, room for %d", from, target, room), func(t *testing.T) {
 					b := newBed(t, 3, fusedispatcher.Opts{})
-					b.init(45)
-					b.fs.do = b.fs.hold
+					b.Init(45)
+					b.FS.Do = b.FS.Hold
 					var waiting []*reply
 					for i := range 3 {
-						waiting = append(waiting, b.start(i, FUSE_SETLKW, node, 16,
+						waiting = append(waiting, b.Start(i, FUSE_SETLKW, node, 16,
 							Bytes(&LkIn{Lk: FileLock{Type: syscall.F_WRLCK}, LkFlags: FUSE_LK_FLOCK})))
 					}
-					r := b.do(from, FUSE_INTERRUPT, 0, room, u64(waiting[target].hdr.Unique))
-					if r.errno != 0 || r.len != 0 {
-						t.Errorf("INTERRUPT: %v, reply of %d bytes", r.errno, r.len)
+					r := b.Do(from, FUSE_INTERRUPT, 0, room, u64(waiting[target].Hdr.Unique))
+					if r.Errno != 0 || r.Len != 0 {
+						t.Errorf("INTERRUPT: %v, reply of %d bytes", r.Errno, r.Len)
 					}
 					for i, w := range waiting {
-						if (w.done == 1) != (i == target) {
-							t.Errorf("request %d completed %d times", i, w.done)
+						if (w.Done == 1) != (i == target) {
+							t.Errorf("request %d completed %d times", i, w.Done)
 						}
 					}
-					if got := waiting[target]; got.errno != syscall.EINTR || got.len != 16 {
-						t.Errorf("%v, reply of %d bytes", got.errno, got.len)
+					if got := waiting[target]; got.Errno != syscall.EINTR || got.Len != 16 {
+						t.Errorf("%v, reply of %d bytes", got.Errno, got.Len)
 					}
-					b.fs.release(0)
+					b.FS.Release(0)
 					b.PollThreads()
 				})
 			}
@@ -239,43 +218,43 @@ func TestInterruptEndsARequestOnAnyChannel(t *testing.T) {
 
 func TestInterruptIsAnsweredOnlyToBeSentAgain(t *testing.T) {
 	b := newBed(t, 2, fusedispatcher.Opts{})
-	b.init(45)
-	r := b.do(0, FUSE_INTERRUPT, 0, 16, u64(12345))
-	if r.errno != syscall.EAGAIN || r.len != 16 {
-		t.Errorf("an unknown request: %v, reply of %d bytes", r.errno, r.len)
+	b.Init(45)
+	r := b.Do(0, FUSE_INTERRUPT, 0, 16, u64(12345))
+	if r.Errno != syscall.EAGAIN || r.Len != 16 {
+		t.Errorf("an unknown request: %v, reply of %d bytes", r.Errno, r.Len)
 	}
 	// Not even an INTERRUPT can interrupt itself, or another.
-	own := b.message(FUSE_INTERRUPT, 0, u64(b.unique+2))
-	if r := b.finish(b.send(0, [][]byte{own}, [][]byte{make([]byte, 16)})); r.errno != syscall.EAGAIN {
-		t.Errorf("itself: %v", r.errno)
+	own := b.Message(FUSE_INTERRUPT, 0, u64(b.Unique+2))
+	if r := b.Finish(b.Send(0, [][]byte{own}, [][]byte{make([]byte, 16)})); r.Errno != syscall.EAGAIN {
+		t.Errorf("itself: %v", r.Errno)
 	}
-	if r := b.do(0, FUSE_INTERRUPT, 0, 15, u64(12345)); r.errno != syscall.EAGAIN || r.len != 0 {
-		t.Errorf("an unknown request, no room: %v, reply of %d bytes", r.errno, r.len)
+	if r := b.Do(0, FUSE_INTERRUPT, 0, 15, u64(12345)); r.Errno != syscall.EAGAIN || r.Len != 0 {
+		t.Errorf("an unknown request, no room: %v, reply of %d bytes", r.Errno, r.Len)
 	}
 	// What cannot be stopped ends in its own time.
-	b.fs.do = b.fs.hold
-	b.fs.abort = func(io *fsdev.IO) { io.Complete(syscall.EALREADY) }
-	w := b.start(1, FUSE_STATFS, node, 96)
-	if r := b.do(0, FUSE_INTERRUPT, 0, 16, u64(w.hdr.Unique)); r.errno != 0 || r.len != 0 || w.done != 0 {
-		t.Errorf("INTERRUPT: %v, reply of %d bytes; the request completed %d times", r.errno, r.len, w.done)
+	b.FS.Do = b.FS.Hold
+	b.FS.Abort = func(io *fsdev.IO) { io.Complete(syscall.EALREADY) }
+	w := b.Start(1, FUSE_STATFS, node, 96)
+	if r := b.Do(0, FUSE_INTERRUPT, 0, 16, u64(w.Hdr.Unique)); r.Errno != 0 || r.Len != 0 || w.Done != 0 {
+		t.Errorf("INTERRUPT: %v, reply of %d bytes; the request completed %d times", r.Errno, r.Len, w.Done)
 	}
-	b.fs.release(0)
+	b.FS.Release(0)
 	b.PollThreads()
-	if w.errno != 0 || w.done != 1 {
-		t.Errorf("the request completed %d times with %v", w.done, w.errno)
+	if w.Errno != 0 || w.Done != 1 {
+		t.Errorf("the request completed %d times with %v", w.Done, w.Errno)
 	}
 	// Without an IO to ask the module with, the client has to come again.
-	b.fs.abort = nil
-	w = b.start(0, FUSE_STATFS, node, 96)
-	release := exhaust(b)
+	b.FS.Abort = nil
+	w = b.Start(0, FUSE_STATFS, node, 96)
+	release := b.Exhaust()
 	for i := range 2 {
-		if r := b.do(i, FUSE_INTERRUPT, 0, 16, u64(w.hdr.Unique)); r.errno != syscall.EAGAIN {
-			t.Errorf("on channel %d, no IO: %v", i, r.errno)
+		if r := b.Do(i, FUSE_INTERRUPT, 0, 16, u64(w.Hdr.Unique)); r.Errno != syscall.EAGAIN {
+			t.Errorf("on channel %d, no IO: %v", i, r.Errno)
 		}
 	}
 	release()
-	if r := b.do(0, FUSE_INTERRUPT, 0, 16, u64(w.hdr.Unique)); r.errno != 0 || w.errno != syscall.EINTR {
-		t.Errorf("at the second try: %v, the request %v", r.errno, w.errno)
+	if r := b.Do(0, FUSE_INTERRUPT, 0, 16, u64(w.Hdr.Unique)); r.Errno != 0 || w.Errno != syscall.EINTR {
+		t.Errorf("at the second try: %v, the request %v", r.Errno, w.Errno)
 	}
 }
 
@@ -283,25 +262,25 @@ func TestInterruptIsAnsweredOnlyToBeSentAgain(t *testing.T) {
 // request of the other's client.
 func TestInterruptLeavesOtherClientsAlone(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
-	d, err := fusedispatcher.Create(b.t, fusedispatcher.Opts{FsdevName: fsName, MaxRequests: 16})
+	d, err := fusedispatcher.Create(b.T, fusedispatcher.Opts{FsdevName: fsName, MaxRequests: 16})
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, firstChan := b.d, b.chans[0]
-	b.d, b.chans[0] = d, d.IOChannel(b.t)
-	b.init(45)
-	b.fs.do = b.fs.hold
-	theirs := b.start(0, FUSE_STATFS, node, 96) // the second request of its channel
-	b.d, firstChan, b.chans[0] = first, b.chans[0], firstChan
-	mine := b.start(0, FUSE_STATFS, node, 96) // and of this
-	b.do(0, FUSE_INTERRUPT, 0, 16, u64(mine.hdr.Unique))
-	if mine.done != 1 || theirs.done != 0 {
-		t.Errorf("INTERRUPT ended %d of my requests and %d of another client", mine.done, theirs.done)
+	first, firstChan := b.D, b.Chans[0]
+	b.D, b.Chans[0] = d, d.IOChannel(b.T)
+	b.Init(45)
+	b.FS.Do = b.FS.Hold
+	theirs := b.Start(0, FUSE_STATFS, node, 96) // the second request of its channel
+	b.D, firstChan, b.Chans[0] = first, b.Chans[0], firstChan
+	mine := b.Start(0, FUSE_STATFS, node, 96) // and of this
+	b.Do(0, FUSE_INTERRUPT, 0, 16, u64(mine.Hdr.Unique))
+	if mine.Done != 1 || theirs.Done != 0 {
+		t.Errorf("INTERRUPT ended %d of my requests and %d of another client", mine.Done, theirs.Done)
 	}
-	b.fs.release(0)
+	b.FS.Release(0)
 	b.PollThreads()
 	firstChan.Put()
-	d.Delete(b.t, nil, nil)
+	d.Delete(b.T, nil, nil)
 	b.PollThreads()
 }
 
@@ -310,10 +289,10 @@ func TestInterruptLeavesOtherClientsAlone(t *testing.T) {
 func TestIdleThreadsKeepNothingFromOthers(t *testing.T) {
 	const threads = 20 // the fsdev layer's small pool of the tests ends at 31
 	b := newBed(t, threads, fusedispatcher.Opts{MaxRequests: 8})
-	b.init(45)
+	b.Init(45)
 	for i := range threads {
-		if r := b.do(i, FUSE_STATFS, node, 96); r.errno != 0 {
-			t.Errorf("thread %d: %v", i, r.errno)
+		if r := b.Do(i, FUSE_STATFS, node, 96); r.Errno != 0 {
+			t.Errorf("thread %d: %v", i, r.Errno)
 		}
 	}
 }

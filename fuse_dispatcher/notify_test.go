@@ -50,8 +50,8 @@ type ear struct {
 
 func hear(t *reactor.Thread, msg [][]byte, ctx any) {
 	e := ctx.(*ear)
-	if t != e.b.t || e.b.cur != nil && e.b.cur != t {
-		e.b.tb.Errorf("a notification on thread %s", t.Name())
+	if cur := e.b.Current(); t != e.b.T || cur != nil && cur != t {
+		e.b.TB.Errorf("a notification on thread %s", t.Name())
 	}
 	e.sent = append(e.sent, msg)
 }
@@ -76,8 +76,8 @@ func TestNotifications(t *testing.T) {
 	for _, c := range notifyCases {
 		t.Run(c.name, func(t *testing.T) {
 			b, e := newListener(t, 2)
-			b.init(45)
-			b.fs.f.Notify(b.Threads[1], nil, &c.n)
+			b.Init(45)
+			b.FS.Fsdev.Notify(b.Threads[1], nil, &c.n)
 			sent := e.take()
 			if len(sent) != 1 {
 				t.Fatalf("%d messages", len(sent))
@@ -97,14 +97,14 @@ func TestNotifications(t *testing.T) {
 func TestNotificationsByMinorVersion(t *testing.T) {
 	for minor := range uint32(46) {
 		b, e := newListener(t, 1)
-		b.init(minor)
+		b.Init(minor)
 		for _, c := range notifyCases {
-			b.fs.f.Notify(b.t, nil, &c.n)
+			b.FS.Fsdev.Notify(b.T, nil, &c.n)
 			if got := len(e.take()) == 1; got != (minor >= c.minor) {
 				t.Errorf("7.%d, %s: sent %v", minor, c.name, got)
 			}
 		}
-		errno := b.d.Retrieve(fakeFile, 0, 1, func(*reactor.Thread, any, syscall.Errno, [][]byte) {}, nil)
+		errno := b.D.Retrieve(fakeFile, 0, 1, func(*reactor.Thread, any, syscall.Errno, [][]byte) {}, nil)
 		if (errno == syscall.ENOSYS) != (minor < 15) || errno != 0 && errno != syscall.ENOSYS {
 			t.Errorf("7.%d: Retrieve says %v", minor, errno)
 		}
@@ -116,33 +116,33 @@ func TestNotificationsNeedASessionAndAListener(t *testing.T) {
 	n := &notifyCases[0].n
 	tell := func(when string, want int) {
 		t.Helper()
-		b.fs.f.Notify(b.t, nil, n)
+		b.FS.Fsdev.Notify(b.T, nil, n)
 		if got := len(e.take()); got != want {
 			t.Errorf("%s: %d messages, want %d", when, got, want)
 		}
 	}
 	retrieve := func() syscall.Errno {
-		return b.d.Retrieve(fakeFile, 0, 1, func(*reactor.Thread, any, syscall.Errno, [][]byte) {}, nil)
+		return b.D.Retrieve(fakeFile, 0, 1, func(*reactor.Thread, any, syscall.Errno, [][]byte) {}, nil)
 	}
 	tell("before INIT", 0)
-	b.init(45)
+	b.Init(45)
 	tell("after INIT", 1)
 	// What is under way when the session ends is not delivered.
-	b.fs.f.Notify(b.t, nil, n)
-	b.expect(b.startDestroy(1), 0)
+	b.FS.Fsdev.Notify(b.T, nil, n)
+	b.Expect(b.StartDestroy(1), 0)
 	if e.take(); retrieve() != syscall.ENOTCONN {
 		t.Error("a question without a session")
 	}
 	tell("after DESTROY", 0)
-	b.init(45)
+	b.Init(45)
 	tell("after another INIT", 1)
-	b.d.SetNotify(nil, nil)
+	b.D.SetNotify(nil, nil)
 	tell("nobody listens", 0)
 	if retrieve() != syscall.ENOTCONN {
 		t.Error("a question that nobody sends")
 	}
 	other := &ear{b: b}
-	b.d.SetNotify(hear, other)
+	b.D.SetNotify(hear, other)
 	tell("somebody else listens", 0)
 	if len(other.take()) != 1 {
 		t.Error("the new listener heard nothing")
@@ -152,11 +152,11 @@ func TestNotificationsNeedASessionAndAListener(t *testing.T) {
 // A failed INIT leaves nobody listening to the module.
 func TestNotificationsDuringAFailedInit(t *testing.T) {
 	b, e := newListener(t, 1)
-	b.fs.mount = func(io *fsdev.IO) {
-		b.fs.f.Notify(b.t, nil, &notifyCases[0].n)
+	b.FS.Mount = func(io *fsdev.IO) {
+		b.FS.Fsdev.Notify(b.T, nil, &notifyCases[0].n)
 		io.Complete(syscall.EIO)
 	}
-	b.expect(b.startInit(0), syscall.EIO)
+	b.Expect(b.StartInit(0), syscall.EIO)
 	if n := len(e.take()); n != 0 {
 		t.Errorf("%d messages", n)
 	}
@@ -178,14 +178,14 @@ func answered(_ *reactor.Thread, ctx any, errno syscall.Errno, data [][]byte) {
 
 // ask asks the client for 100 bytes at 50, and returns the question.
 func (e *ear) ask(a *answerTo) NotifyRetrieveOut {
-	e.b.tb.Helper()
+	e.b.TB.Helper()
 	e.take()
-	if errno := e.b.d.Retrieve(fakeFile, 50, 100, answered, a); errno != 0 {
-		e.b.tb.Fatal(errno)
+	if errno := e.b.D.Retrieve(fakeFile, 50, 100, answered, a); errno != 0 {
+		e.b.TB.Fatal(errno)
 	}
 	sent := e.take()
 	if len(sent) != 1 {
-		e.b.tb.Fatalf("%d messages", len(sent))
+		e.b.TB.Fatalf("%d messages", len(sent))
 	}
 	var hdr OutHeader
 	var out NotifyRetrieveOut
@@ -193,7 +193,7 @@ func (e *ear) ask(a *answerTo) NotifyRetrieveOut {
 	copy(Bytes(&hdr), m)
 	copy(Bytes(&out), m[16:])
 	if hdr.Error != FUSE_NOTIFY_RETRIEVE || int(hdr.Len) != 16+40-8 || hdr.Unique != 0 {
-		e.b.tb.Fatalf("header %+v", hdr)
+		e.b.TB.Fatalf("header %+v", hdr)
 	}
 	return out
 }
@@ -224,7 +224,7 @@ func TestRetrieve(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			for from := range 2 {
 				b, e := newListener(t, 2)
-				b.init(45)
+				b.Init(45)
 				for at := range 40 + 40 + 60 {
 					var a answerTo
 					q := e.ask(&a)
@@ -237,13 +237,13 @@ func TestRetrieve(t *testing.T) {
 					}
 					m := notifyReply(&q, in, pattern(tt.data))
 					segs := cut(m, min(at, len(m)))
-					r := b.finish(b.send(from, segs, nil))
+					r := b.Finish(b.Send(from, segs, nil))
 					want := pattern(tt.data)
 					if tt.errno != 0 {
 						want = nil
 					}
-					if a.n != 1 || a.errno != tt.errno || r.errno != tt.done || !bytes.Equal(a.data, want) {
-						t.Fatalf("answered %d times with %v and %d bytes; the request: %v", a.n, a.errno, len(a.data), r.errno)
+					if a.n != 1 || a.errno != tt.errno || r.Errno != tt.done || !bytes.Equal(a.data, want) {
+						t.Fatalf("answered %d times with %v and %d bytes; the request: %v", a.n, a.errno, len(a.data), r.Errno)
 					}
 					if tt.errno == 0 && at == 80 && tt.data > 0 {
 						sameMemory(t, a.segs, [][]byte{m[80:]})
@@ -257,7 +257,7 @@ func TestRetrieve(t *testing.T) {
 // Answers that nobody waits for are taken and forgotten, and an answer counts once.
 func TestNotifyReplyWithoutAQuestion(t *testing.T) {
 	b, e := newListener(t, 1)
-	b.init(45)
+	b.Init(45)
 	var a answerTo
 	q := e.ask(&a)
 	wrong := q
@@ -268,29 +268,29 @@ func TestNotifyReplyWithoutAQuestion(t *testing.T) {
 		want syscall.Errno
 		n    int
 	}{{&wrong, syscall.ENOENT, 0}, {&q, 0, 1}, {&q, syscall.ENOENT, 1}} {
-		r := b.finish(b.send(0, [][]byte{notifyReply(tt.q, good, pattern(100))}, [][]byte{make([]byte, 16)}))
-		if r.errno != tt.want || r.len != 0 || a.n != tt.n {
-			t.Errorf("%d: %v, reply of %d bytes; answered %d times", i, r.errno, r.len, a.n)
+		r := b.Finish(b.Send(0, [][]byte{notifyReply(tt.q, good, pattern(100))}, [][]byte{make([]byte, 16)}))
+		if r.Errno != tt.want || r.Len != 0 || a.n != tt.n {
+			t.Errorf("%d: %v, reply of %d bytes; answered %d times", i, r.Errno, r.Len, a.n)
 		}
 	}
 }
 
 func TestRetrieveRefuses(t *testing.T) {
 	b, _ := newListener(t, 1)
-	b.init(45)
+	b.Init(45)
 	for _, tt := range []struct {
 		offset uint64
 		size   uint32
 		want   syscall.Errno
 	}{{0, 0, syscall.EINVAL}, {math.MaxUint64, 1, syscall.EINVAL}, {math.MaxUint64 - 1, 1, 0}, {0, 1<<32 - 1, 0}} {
-		if errno := b.d.Retrieve(fakeFile, tt.offset, tt.size, answered, &answerTo{}); errno != tt.want {
+		if errno := b.D.Retrieve(fakeFile, tt.offset, tt.size, answered, &answerTo{}); errno != tt.want {
 			t.Errorf("%d bytes at %d: %v", tt.size, tt.offset, errno)
 		}
 	}
 	var list []*answerTo
 	for {
 		a := &answerTo{}
-		if errno := b.d.Retrieve(fakeFile, 0, 1, answered, a); errno != 0 {
+		if errno := b.D.Retrieve(fakeFile, 0, 1, answered, a); errno != 0 {
 			if errno != syscall.ENOBUFS || len(list) != 64-2 {
 				t.Errorf("%v after %d more", errno, len(list))
 			}
@@ -299,33 +299,33 @@ func TestRetrieveRefuses(t *testing.T) {
 		list = append(list, a)
 	}
 	// The session's end answers them all, and before it is over.
-	b.fs.umount = func(io *fsdev.IO) {
+	b.FS.Umount = func(io *fsdev.IO) {
 		for i, a := range list {
 			if a.n != 1 || a.errno != syscall.ENOTCONN {
 				t.Errorf("question %d: answered %d times with %v", i, a.n, a.errno)
 			}
 		}
-		b.fs.umounted(io)
+		b.FS.Umounted(io)
 	}
-	b.expect(b.startDestroy(0), 0)
+	b.Expect(b.StartDestroy(0), 0)
 }
 
 // What the client or the transport refuses is not waited for; of other notifications nobody
 // cares.
 func TestNotifyRefused(t *testing.T) {
 	b, e := newListener(t, 2)
-	b.init(45)
+	b.Init(45)
 	var a answerTo
-	if errno := b.d.Retrieve(fakeFile, 50, 100, answered, &a); errno != 0 {
+	if errno := b.D.Retrieve(fakeFile, 50, 100, answered, &a); errno != 0 {
 		t.Fatal(errno)
 	}
 	for _, c := range notifyCases {
-		b.fs.f.Notify(b.t, nil, &c.n)
+		b.FS.Fsdev.Notify(b.T, nil, &c.n)
 	}
 	sent := e.take()
 	for range 2 {
 		for _, msg := range sent {
-			b.d.NotifyRefused(msg, syscall.ENOENT)
+			b.D.NotifyRefused(msg, syscall.ENOENT)
 		}
 	}
 	b.PollThreads()
@@ -339,17 +339,17 @@ func TestTeardownWaitsForNotifyReply(t *testing.T) {
 	for rounds := range 6 {
 		t.Run(fmt.Sprint(rounds), func(t *testing.T) {
 			b, e := newListener(t, 2)
-			b.init(45)
+			b.Init(45)
 			var a answerTo
 			q := e.ask(&a)
-			r := b.send(1, [][]byte{notifyReply(&q, NotifyRetrieveIn{Offset: 50, Size: 100}, pattern(100))}, nil)
+			r := b.Send(1, [][]byte{notifyReply(&q, NotifyRetrieveIn{Offset: 50, Size: 100}, pattern(100))}, nil)
 			for range rounds {
 				b.PollOnce()
 			}
-			d := b.startDestroy(0)
-			b.expect(d, 0)
-			if r.done != 1 || a.n != 1 {
-				t.Errorf("the request completed %d times, the question %d times", r.done, a.n)
+			d := b.StartDestroy(0)
+			b.Expect(d, 0)
+			if r.Done != 1 || a.n != 1 {
+				t.Errorf("the request completed %d times, the question %d times", r.Done, a.n)
 			}
 		})
 	}
@@ -358,12 +358,12 @@ func TestTeardownWaitsForNotifyReply(t *testing.T) {
 // An INTERRUPT that names what is no request of the client's ends nothing.
 func TestInterruptDoesNotFindNotifyReply(t *testing.T) {
 	b, e := newListener(t, 2)
-	b.init(45)
+	b.Init(45)
 	var a answerTo
 	q := e.ask(&a)
-	r := b.send(1, [][]byte{notifyReply(&q, NotifyRetrieveIn{Offset: 50, Size: 100}, pattern(100))}, nil)
-	if i := b.do(1, FUSE_INTERRUPT, 0, 16, u64(q.NotifyUnique)); i.errno != syscall.EAGAIN {
-		t.Errorf("INTERRUPT: %v", i.errno)
+	r := b.Send(1, [][]byte{notifyReply(&q, NotifyRetrieveIn{Offset: 50, Size: 100}, pattern(100))}, nil)
+	if i := b.Do(1, FUSE_INTERRUPT, 0, 16, u64(q.NotifyUnique)); i.Errno != syscall.EAGAIN {
+		t.Errorf("INTERRUPT: %v", i.Errno)
 	}
-	b.expect(r, 0)
+	b.Expect(r, 0)
 }

@@ -30,7 +30,7 @@ type history struct {
 // ask asks the client for what it has in its cache.
 func (h *history) ask() {
 	got := func(*reactor.Thread, any, syscall.Errno, [][]byte) { h.asked-- }
-	if h.d.Retrieve(fakeFile, 0, 10, got, nil) == 0 {
+	if h.D.Retrieve(fakeFile, 0, 10, got, nil) == 0 {
 		h.asked++
 	}
 }
@@ -42,7 +42,7 @@ func (h *history) answer() {
 	}
 	msg := h.sent[h.rng.IntN(len(h.sent))]
 	if h.rng.IntN(2) == 0 {
-		h.d.NotifyRefused(msg, syscall.ENOENT)
+		h.D.NotifyRefused(msg, syscall.ENOENT)
 		return
 	}
 	if Overlay[OutHeader](msg[0]).Error == FUSE_NOTIFY_RETRIEVE {
@@ -54,7 +54,7 @@ func (h *history) answer() {
 
 // listen keeps the notifications of the dispatcher there is.
 func (h *history) listen() {
-	h.d.SetNotify(func(_ *reactor.Thread, msg [][]byte, _ any) { h.sent = append(h.sent, msg) }, nil)
+	h.D.SetNotify(func(_ *reactor.Thread, msg [][]byte, _ any) { h.sent = append(h.sent, msg) }, nil)
 }
 
 // hold completes some requests at once and keeps the others.
@@ -73,9 +73,9 @@ func (h *history) end(io *fsdev.IO) {
 	}
 	switch {
 	case io.Type == fsdev.IOUmount:
-		h.fs.umounted(io)
+		h.FS.Umounted(io)
 	case io.Type == fsdev.IOMount && errno == 0:
-		h.fs.mounted(io)
+		h.FS.Mounted(io)
 	default:
 		if errno == 0 {
 			fill(io)
@@ -104,42 +104,26 @@ func (h *history) completeOne() {
 	i := h.rng.IntN(len(h.held))
 	io := h.held[i]
 	h.held = slices.Delete(h.held, i, i+1)
-	h.cur = io.Thread()
-	h.end(io)
-	h.cur = nil
+	h.On(io.Thread(), func() { h.end(io) })
 }
 
 // submit sends a request on a random channel. There may be no room for it.
 func (h *history) submit(op uint32, room int, parts ...[]byte) {
-	h.submitMessage(h.message(op, node, parts...), room)
+	h.submitMessage(h.Message(op, node, parts...), room)
 }
 
 func (h *history) submitMessage(m []byte, room int) {
-	i := h.rng.IntN(len(h.chans))
-	if h.chans[i] == nil {
+	i := h.rng.IntN(len(h.Chans))
+	if h.Chans[i] == nil {
 		return
 	}
 	in := cut(m, h.rng.IntN(len(m)+1))
 	out := cut(make([]byte, room), h.rng.IntN(room+1))
-	n := len(h.live)
-	h.cur = h.Threads[i]
-	r := &reply{b: h.bed, t: h.cur, out: out}
-	r.known = copy(Bytes(&r.hdr), m)
-	for _, seg := range out {
-		for j := range seg {
-			seg[j] = paint
+	h.On(h.Threads[i], func() {
+		if _, errno := h.TrySend(i, in, out); errno != 0 && errno != syscall.ENOBUFS {
+			h.TB.Errorf("SubmitRequest: %v", errno)
 		}
-	}
-	h.live = append(h.live, r)
-	r.inside = true
-	if errno := h.d.SubmitRequest(h.chans[i], in, out, submitDone, r); errno != 0 {
-		if errno != syscall.ENOBUFS {
-			h.tb.Errorf("SubmitRequest: %v", errno)
-		}
-		h.live = slices.Delete(h.live, n, n+1)
-	}
-	r.inside = false
-	h.cur = nil
+	})
 }
 
 func (h *history) step() {
@@ -148,11 +132,11 @@ func (h *history) step() {
 		h.Poll(h.Threads[h.rng.IntN(len(h.Threads))])
 	case n < 650:
 		c := &handlerCases[h.rng.IntN(len(handlerCases))]
-		h.submit(c.op, c.room+h.rng.IntN(2)*64, c.parts()...)
+		h.submit(c.Op, c.Room+h.rng.IntN(2)*64, c.Parts()...)
 	case n < 830:
 		h.completeOne()
 	case n < 860:
-		h.submit(FUSE_INTERRUPT, h.rng.IntN(2)*16, u64(h.unique-uint64(h.rng.IntN(20))*2))
+		h.submit(FUSE_INTERRUPT, h.rng.IntN(2)*16, u64(h.Unique-uint64(h.rng.IntN(20))*2))
 	case n < 870:
 		h.submit(FUSE_BATCH_FORGET, 0, Bytes(&BatchForgetIn{Count: 5}), forgets(9, 1, 9, 2, 9, 3, 9, 4))
 	case n < 890:
@@ -162,30 +146,30 @@ func (h *history) step() {
 	case n < 930:
 		h.submit(FUSE_DESTROY, 16)
 	case n < 950:
-		h.fs.refuse = nil
+		h.FS.Refuse = nil
 		if bad := h.Threads[h.rng.IntN(len(h.Threads))]; h.rng.IntN(4) == 0 {
-			h.fs.refuse = func(t *reactor.Thread) bool { return t == bad }
+			h.FS.Refuse = func(t *reactor.Thread) bool { return t == bad }
 		}
 	case n < 980:
-		i := h.rng.IntN(len(h.chans))
-		if h.chans[i] != nil {
-			h.chans[i].Put()
-			h.chans[i] = nil
+		i := h.rng.IntN(len(h.Chans))
+		if h.Chans[i] != nil {
+			h.Chans[i].Put()
+			h.Chans[i] = nil
 		} else {
-			h.chans[i] = h.d.IOChannel(h.Threads[i])
+			h.Chans[i] = h.D.IOChannel(h.Threads[i])
 		}
 	case n < 984:
-		h.fs.f.Notify(h.t, nil, &notifyCases[h.rng.IntN(len(notifyCases))].n)
+		h.FS.Fsdev.Notify(h.T, nil, &notifyCases[h.rng.IntN(len(notifyCases))].n)
 	case n < 985:
 		h.ask()
 	case n < 986:
 		h.answer()
 	case n < 987:
-		h.d.Stats(h.Threads[h.rng.IntN(len(h.Threads))], func(*reactor.Thread, any, *fusedispatcher.Stats) {}, nil)
+		h.D.Stats(h.Threads[h.rng.IntN(len(h.Threads))], func(*reactor.Thread, any, *fusedispatcher.Stats) {}, nil)
 	case n < 990 && h.removed == nil:
-		h.removed = h.startRemoveFS()
+		h.removed = h.StartRemoveFS()
 	case n < 993 && h.deleted == nil:
-		h.deleted = h.startDelete(h.Threads[h.rng.IntN(len(h.Threads))])
+		h.deleted = h.StartDelete(h.Threads[h.rng.IntN(len(h.Threads))])
 	}
 	h.replace()
 }
@@ -194,35 +178,35 @@ func (h *history) step() {
 func (h *history) replace() {
 	if h.removed != nil && *h.removed {
 		h.removed = nil
-		mounts := h.fs.mounts
-		h.fs = newFakeFS(h.tb, h.t, fsName)
-		h.fs.mounts = mounts
+		mounts := h.FS.Mounts
+		h.FS = newFakeFS(h.TB, h.T, fsName)
+		h.FS.Mounts = mounts
 		h.hook()
 	}
 	if h.deleted != nil && *h.deleted != nil {
 		h.deleted = nil
-		h.recreate()
+		h.Recreate()
 		h.listen()
 	}
 }
 
 func (h *history) hook() {
-	h.fs.do, h.fs.mount, h.fs.umount, h.fs.abort = h.hold, h.hold, h.hold, h.abort
+	h.FS.Do, h.FS.Mount, h.FS.Umount, h.FS.Abort = h.hold, h.hold, h.hold, h.abort
 }
 
 // settle lets everything come to its end.
 func (h *history) settle() {
-	h.fs.refuse = nil
+	h.FS.Refuse = nil
 	for range 10_000 {
 		h.PollOnce()
 		for len(h.held) > 0 {
 			h.completeOne()
 		}
 		if h.deleted != nil { // it waits for the channels
-			for i, ch := range h.chans {
+			for i, ch := range h.Chans {
 				if ch != nil {
 					ch.Put()
-					h.chans[i] = nil
+					h.Chans[i] = nil
 				}
 			}
 		}
@@ -231,8 +215,8 @@ func (h *history) settle() {
 			return
 		}
 	}
-	h.tb.Errorf("never comes to rest: %d requests under way, Delete %v, removal %v",
-		len(h.live), h.deleted != nil, h.removed != nil)
+	h.TB.Errorf("never comes to rest: %d requests under way, Delete %v, removal %v",
+		len(h.Live), h.deleted != nil, h.removed != nil)
 }
 
 func TestRandomHistories(t *testing.T) {
@@ -261,8 +245,8 @@ func TestRandomHistories(t *testing.T) {
 				}
 			}
 			h.settle()
-			if len(h.live) > 0 {
-				t.Errorf("opcode %d has not been completed", h.live[0].hdr.Opcode)
+			if len(h.Live) > 0 {
+				t.Errorf("opcode %d has not been completed", h.Live[0].Hdr.Opcode)
 			}
 			if t.Failed() {
 				t.Fatalf("seed %d, history %d", seed, n)
