@@ -10,7 +10,7 @@ UNIT = $(shell $(GO) list ./... | grep -v /test/integration)
 # What has to work on one processor too, where no core is asked for.
 RUNTIME = ./mempool ./reactor/... ./iochannel ./iobuf ./test/unit/... ./test/sim
 
-.PHONY: build demo test test-short race sim bench plot lint fmt-check deps clean
+.PHONY: build demo test test-long test-short race sim bench plot lint fmt-check deps clean
 
 build:
 	CGO_ENABLED=0 $(GO) build -o bin/ ./app/...
@@ -26,6 +26,10 @@ test: deps lint
 	GOMAXPROCS=1 $(GO) test $(SERIAL) -short $(RUNTIME)
 	$(GO) test $(SERIAL) -race -short -timeout 10m ./...
 	$(GO) test -timeout 12m ./test/integration
+
+# What make test samples, whole: an hour.
+test-long: test
+	$(GO) test -timeout 60m ./test/integration -long
 
 # While you work: within 2 minutes on 2 cores.
 test-short: fmt-check
