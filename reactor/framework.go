@@ -226,7 +226,7 @@ func (f *Framework) pickReactor(mask *Cpuset) (*Reactor, error) {
 func (f *Framework) removeThread(t *Thread) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if i := slices.Index(f.threads, t); i >= 0 {
+	if i, ok := slices.BinarySearchFunc(f.threads, t.id, byID); ok {
 		f.threads = slices.Delete(f.threads, i, i+1)
 	}
 }
