@@ -1,10 +1,8 @@
 package iochannel
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 
 	"github.com/spdk-go/spdk-go/reactor"
@@ -133,9 +131,7 @@ func (d *Device) newChannel(t *reactor.Thread, ts *threadState) *Channel {
 	}
 	// The device knows of the channel before create runs, so that an iteration that begins
 	// meanwhile visits it, after create.
-	i, _ := slices.BinarySearchFunc(d.channels, t.ID(), byThread)
-	d.channels = slices.Insert(d.channels, i, ch)
-	d.snapshot.Store(nil)
+	d.addChannel(ch)
 	d.live++
 	d.mu.Unlock()
 	for d.slot >= len(ts.bySlot) {
@@ -151,8 +147,6 @@ func (d *Device) newChannel(t *reactor.Thread, ts *threadState) *Channel {
 	return ch
 }
 
-func byThread(ch *Channel, id uint64) int { return cmp.Compare(ch.t.ID(), id) }
-
 // detach makes the channel unknown to its thread and its device.
 func (ch *Channel) detach() {
 	d := ch.dev
@@ -160,12 +154,7 @@ func (ch *Channel) detach() {
 	ch.ts.channels--
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	i, found := slices.BinarySearchFunc(d.channels, ch.t.ID(), byThread)
-	if !found || d.channels[i] != ch {
-		panic(fmt.Sprintf("iochannel: device %q does not know its channel on thread %q", d.name, ch.t.Name()))
-	}
-	d.channels = slices.Delete(d.channels, i, i+1)
-	d.snapshot.Store(nil)
+	d.removeChannel(ch)
 }
 
 // release lets the device go if this was its last channel.

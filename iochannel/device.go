@@ -2,7 +2,6 @@ package iochannel
 
 import (
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -40,15 +39,14 @@ type Device struct {
 	// unregistered: no new channels. Set under mu, read without.
 	unregistered atomic.Bool
 
-	// snapshot is a copy of channels, nil when they have changed since it was made. It never
-	// changes itself, so that an iteration finds its way without the lock.
-	snapshot atomic.Pointer[[]*Channel]
+	// channels is changed under mu, and read by iterations without.
+	channels atomic.Pointer[channelList]
 
 	mu         sync.Mutex
-	channels   []*Channel // in order of thread id
-	live       int        // channels, and those whose destroy is running
-	iterations int        // that are under way
-	pending    bool       // Unregister waits for the iterations
+	vacant     int  // places in channels without a channel
+	live       int  // channels, and those whose destroy is running
+	iterations int  // that are under way
+	pending    bool // Unregister waits for the iterations
 	unreg      unregister
 }
 
@@ -71,6 +69,7 @@ func RegisterDevice[T any](t *reactor.Thread, key any, name string,
 	if name == "" {
 		d.name = fmt.Sprintf("%p", d)
 	}
+	d.channels.Store(&channelList{})
 	d.create = func(ch *Channel) syscall.Errno {
 		c := new(T)
 		ch.ctx = c
@@ -129,18 +128,6 @@ func Lookup(f *reactor.Framework, key any) *Device {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.byKey[key]
-}
-
-// list returns the channels in order of thread id. The slice never changes.
-func (d *Device) list() *[]*Channel {
-	if list := d.snapshot.Load(); list != nil {
-		return list
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	list := slices.Clone(d.channels)
-	d.snapshot.Store(&list)
-	return &list
 }
 
 // Name returns the device's name. SPDK: spdk_io_device_get_name

@@ -1,7 +1,6 @@
 package iochannel
 
 import (
-	"slices"
 	"syscall"
 
 	"github.com/spdk-go/spdk-go/reactor"
@@ -36,7 +35,7 @@ type Iter struct {
 	t       *reactor.Thread // where it is now
 	ch      *Channel        // nil unless a Continue is due
 	tried   uint64          // id of the last thread that was visited or found gone
-	list    *[]*Channel     // where it was found
+	list    *channelList    // where it was found
 	pos     int             // and at which index
 	next    *Iter           // in the origin's list of free ones
 }
@@ -89,16 +88,18 @@ func (ts *threadState) newIter() *Iter {
 
 // nextChannel returns the channel with the lowest thread id above that of the last one tried.
 func (it *Iter) nextChannel() *Channel {
-	list := it.dev.list()
+	list := it.dev.channels.Load()
 	i := it.pos + 1
-	if list != it.list { // it has changed since the last step
-		i, _ = slices.BinarySearchFunc(*list, it.tried+1, byThread)
+	if list != it.list { // there is another one than at the last step
+		i = list.search(it.tried + 1)
 	}
-	it.list, it.pos = list, i
-	if i >= len(*list) {
-		return nil
+	for ; i < len(*list); i++ {
+		if ch := (*list)[i].ch.Load(); ch != nil {
+			it.list, it.pos = list, i
+			return ch
+		}
 	}
-	return (*list)[i]
+	return nil
 }
 
 // goOn sends the iteration to the next channel; from is the caller's thread.
