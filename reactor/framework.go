@@ -49,6 +49,9 @@ func NewFramework(o Options) (*Framework, error) {
 			return nil, fmt.Errorf("reactor: %s %d is not a power of two from 2 on: %w", name, size, syscall.EINVAL)
 		}
 	}
+	if !o.Mode.valid() {
+		return nil, fmt.Errorf("reactor: there is no %v: %w", o.Mode, syscall.EINVAL)
+	}
 	if sorted := slices.Sorted(slices.Values(o.Cores)); len(slices.Compact(sorted)) != len(o.Cores) {
 		return nil, fmt.Errorf("reactor: Cores %v has a CPU twice: %w", o.Cores, syscall.EINVAL)
 	}

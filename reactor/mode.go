@@ -1,6 +1,10 @@
 package reactor
 
-import "syscall"
+import (
+	"fmt"
+	"slices"
+	"syscall"
+)
 
 // Mode says what a reactor does when it has nothing to do. Not in SPDK, where it is the
 // in_interrupt flag of a reactor.
@@ -17,7 +21,14 @@ const (
 var Modes = []Mode{ModeHybrid, ModePoll, ModeInterrupt}
 
 // String returns the mode's name on a command line.
-func (m Mode) String() string { return [...]string{"hybrid", "poll", "interrupt"}[m] }
+func (m Mode) String() string {
+	if !m.valid() {
+		return fmt.Sprintf("Mode(%d)", int32(m))
+	}
+	return [...]string{"hybrid", "poll", "interrupt"}[m]
+}
+
+func (m Mode) valid() bool { return slices.Contains(Modes, m) }
 
 // Mode returns the reactor's mode. Any goroutine.
 //
@@ -27,11 +38,14 @@ func (r *Reactor) Mode() Mode { return Mode(r.modeNow.Load()) }
 // SetMode switches the reactor to mode m while it runs; done (which may be nil) is then called
 // on r with ctx as its first argument. Nothing is lost by a switch: messages, timed pollers and
 // interrupts go on. Any goroutine may call it. It returns 0, EBUSY while another switch of r is
-// under way, or ESRCH when r has ended; done is called if and only if it returned 0.
+// under way, ESRCH when r has ended, or EINVAL when there is no such mode; done is called if and only if it returned 0.
 //
 // SPDK: spdk_reactor_set_interrupt_mode, which wants to be called on the scheduling reactor and
 // calls back there.
 func (r *Reactor) SetMode(m Mode, done EventFunc, ctx any) syscall.Errno {
+	if !m.valid() {
+		return syscall.EINVAL
+	}
 	r.control.Lock()
 	ended, busy := r.ended, r.switching
 	r.switching = true

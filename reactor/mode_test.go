@@ -336,3 +336,14 @@ func lightly(t *testing.T, what string, nap time.Duration, most float64) {
 	}
 	t.Errorf("%s use at least %v of %v", what, best, nap)
 }
+
+func TestUnknownModeIsRefused(t *testing.T) {
+	for _, m := range []reactor.Mode{-1, 3} {
+		_, err := reactor.NewFramework(reactor.Options{Mode: m})
+		mustErr(t, "options with "+m.String(), err, unix.EINVAL)
+		fw := byHand(t, reactor.Options{}, 1)
+		if errno := fw.Reactors()[0].SetMode(m, nil, nil); errno != syscall.EINVAL {
+			t.Errorf("SetMode(%v): %v, want EINVAL", m, errno)
+		}
+	}
+}

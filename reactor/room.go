@@ -64,7 +64,8 @@ func (t *Thread) SendMsgWait(ctx context.Context, fn MsgFunc, arg any) error {
 
 // SendMsgRetry is [Thread.SendMsgFrom] that does not give up: while t has no room, the
 // message waits on the caller's thread. It returns false, and fn is never called, when t has
-// exited by the time of the call. What the caller sends to t meanwhile may overtake it. It
+// exited by the time of the call; nor is fn called when either of the two exits while the message
+// waits. What the caller sends to t meanwhile may overtake it. It
 // allocates when t is full; not for hot paths.
 //
 // Not in SPDK, whose queue is assumed to be large enough.
