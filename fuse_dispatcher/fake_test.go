@@ -12,9 +12,8 @@ import (
 
 // The rig of package dispatchertest, by the short names that the tests here use.
 type (
-	bed         = dispatchertest.Bed
-	reply       = dispatchertest.Reply
-	handlerCase = dispatchertest.Case
+	bed   = dispatchertest.Bed
+	reply = dispatchertest.Reply
 )
 
 const (

@@ -1,7 +1,6 @@
 package fusedispatcher_test
 
 import (
-	"math"
 	"syscall"
 	"testing"
 
@@ -38,28 +37,6 @@ func TestModulesWithoutAnOperation(t *testing.T) {
 					t.Errorf("%s: %v, reply of %d bytes", c.Name(), r.Errno, r.Len)
 				}
 			}
-		}
-	}
-}
-
-func TestCopyFileRangeLengths(t *testing.T) {
-	b := newSession(t, fusedispatcher.Opts{})
-	for _, tt := range []struct {
-		op        uint32
-		len, want uint64
-	}{
-		{FUSE_COPY_FILE_RANGE, 1<<30 - 1, 1<<30 - 1},
-		{FUSE_COPY_FILE_RANGE, 1<<64 - 1, 1 << 30},
-		{FUSE_COPY_FILE_RANGE_64, 1 << 32, 1 << 32},
-		{FUSE_COPY_FILE_RANGE_64, 1<<64 - 1, math.MaxInt64},
-	} {
-		b.FS.Calls = nil
-		b.Do(0, tt.op, node, 24, Bytes(&CopyFileRangeIn{Len: tt.len}))
-		if got := b.FS.Calls[0].Length; got != tt.want {
-			t.Errorf("opcode %d of %d bytes: the module saw %d", tt.op, tt.len, got)
-		}
-		if r := b.Do(0, tt.op, node, 24, Bytes(&CopyFileRangeIn{Len: 1, Flags: 1})); r.Errno != syscall.EINVAL {
-			t.Errorf("opcode %d with flags: %v", tt.op, r.Errno)
 		}
 	}
 }
