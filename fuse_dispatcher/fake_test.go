@@ -33,7 +33,6 @@ var (
 	handlerCases = dispatchertest.Cases()
 	fakeAttr     = dispatchertest.FillAttr
 	fakeStatfs   = dispatchertest.FillStatfs
-	request      = dispatchertest.Request
 	fill         = dispatchertest.Fill
 	pattern      = dispatchertest.Pattern
 	message      = dispatchertest.Message

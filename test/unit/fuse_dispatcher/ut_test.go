@@ -29,6 +29,10 @@ var (
 	u32   = dispatchertest.U32
 	u64   = dispatchertest.U64
 	fails = dispatchertest.Fail
+
+	newBed     = dispatchertest.New
+	newSession = dispatchertest.NewSession
+	cases      = dispatchertest.Cases()
 )
 
 func join(parts ...[]byte) []byte { return slices.Concat(parts...) }

@@ -8,11 +8,13 @@ import (
 
 	"github.com/spdk-go/spdk-go/fsdev"
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
+	"github.com/spdk-go/spdk-go/fuse_dispatcher/dispatchertest"
 	. "github.com/spdk-go/spdk-go/internal/fuseabi" //nolint:staticcheck // the kernel's names
 )
 
-// The tests of this file name defects of the C dispatcher that this one must never have. Most
-// are pinned more widely elsewhere; these say what went wrong.
+// The tests of this file and the next name the defects of the C dispatcher that this one must never
+// have, by the numbers of our list of them. Most are pinned more widely elsewhere; these say what
+// went wrong, and each fails if it is put back.
 
 // The client's addresses were used as pointers.
 func TestSeedBug01NodesAndHandlesAreNoAddresses(t *testing.T) {
@@ -77,18 +79,40 @@ func TestSeedBug05SetxattrOfAnEmptyValue(t *testing.T) {
 	}
 }
 
-// A reply whose header did not fit was never completed; an error was positive in some replies.
-func TestSeedBug06And07EveryRequestCompletes(t *testing.T) {
-	b := newSession(t, fusedispatcher.Opts{})
-	for room := range 16 {
-		if r := b.Do(0, FUSE_GETATTR, node, room, Bytes(&GetattrIn{})); r.Len != 0 || r.Errno != syscall.EINVAL {
-			t.Errorf("room for %d: %v, reply of %d bytes", room, r.Errno, r.Len)
+// Errors were positive in some replies: of requests that could not be parsed, and of an INIT that
+// was undone.
+func TestSeedBug06ErrorsAreNegative(t *testing.T) {
+	b := newBed(t, 1, fusedispatcher.Opts{})
+	want := func(r *dispatchertest.Reply, errno syscall.Errno) {
+		t.Helper()
+		var hdr OutHeader
+		if copy(Bytes(&hdr), join(r.Out...)); r.Errno != errno || hdr.Error != -int32(errno) {
+			t.Errorf("opcode %d: %v, error %d", r.Hdr.Opcode, r.Errno, hdr.Error)
 		}
 	}
-	r := b.Do(0, FUSE_MKDIR, node, 144)
-	var hdr OutHeader
-	if copy(Bytes(&hdr), r.Out[0]); hdr.Error != -int32(syscall.EINVAL) {
-		t.Errorf("error %d", hdr.Error)
+	b.RemoveFS()
+	want(b.Finish(b.StartInit(0)), syscall.ENODEV)
+	b.FS = dispatchertest.NewFS(t, b.T, dispatchertest.FSName)
+	b.FS.Mount = fails(syscall.EIO)
+	want(b.Finish(b.StartInit(0)), syscall.EIO)
+	b.FS.Mount = nil
+	b.Init(dispatchertest.MaxMinor)
+	want(b.Do(0, FUSE_MKDIR, node, 144), syscall.EINVAL)
+	want(b.Do(0, 7, node, 144), syscall.ENOSYS)
+	b.FS.Do = fails(syscall.ENOENT)
+	want(b.Do(0, FUSE_LOOKUP, node, 144, cstr("name")), syscall.ENOENT)
+}
+
+// A request whose reply's header did not fit never completed.
+func TestSeedBug07EveryRequestCompletes(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	for room := range outHeader {
+		for _, op := range []uint32{FUSE_GETATTR, FUSE_INIT, FUSE_DESTROY, FUSE_READ, 7} {
+			r := b.Do(0, op, node, room, make([]byte, 64))
+			if r.Len != 0 || r.Errno != syscall.EINVAL {
+				t.Errorf("opcode %d, room for %d: %v, reply of %d bytes", op, room, r.Errno, r.Len)
+			}
+		}
 	}
 }
 
@@ -96,11 +120,11 @@ func TestSeedBug06And07EveryRequestCompletes(t *testing.T) {
 func TestSeedBug08ErrorsAreAHeaderAndNothingElse(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
 	b.FS.Do = func(io *fsdev.IO) {
-		fill(io)
+		dispatchertest.Fill(io)
 		io.Complete(syscall.EIO)
 	}
-	for i := range handlerCases {
-		c := &handlerCases[i]
+	for i := range cases {
+		c := &cases[i]
 		if c.Op == FUSE_READDIR || c.Op == FUSE_READDIRPLUS || c.Room == 0 {
 			continue // what was listed before the error counts
 		}
@@ -132,15 +156,15 @@ func TestSeedBug10FailingForgetsAreSilent(t *testing.T) {
 	b.Quiet(FUSE_FORGET, node, u64(1))
 	b.Quiet(FUSE_FORGET, node, u32(1))
 	b.Quiet(FUSE_BATCH_FORGET, node, u32(1))
-	b.Quiet(FUSE_BATCH_FORGET, 0, Bytes(&BatchForgetIn{Count: 1}), forgets(9, 1))
+	b.Quiet(FUSE_BATCH_FORGET, 0, Bytes(&BatchForgetIn{Count: 1}), dispatchertest.Forgets(9, 1))
 }
 
 // Header, arguments and names were read twice from memory that the client can change.
 func TestSeedBug11WhatIsCheckedIsWhatIsUsed(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
 	b.FS.Do = b.FS.Hold
-	for i := range handlerCases {
-		c := &handlerCases[i]
+	for i := range cases {
+		c := &cases[i]
 		if c.Data != nil || c.Op == FUSE_SETXATTR {
 			continue // payload stays where it is
 		}
@@ -149,7 +173,7 @@ func TestSeedBug11WhatIsCheckedIsWhatIsUsed(t *testing.T) {
 		for i := range m {
 			m[i] = '/'
 		}
-		got := request(b.FS.Pending[0])
+		got := dispatchertest.Request(b.FS.Pending[0])
 		if !bytes.Equal(got.Name, c.IO.Name) || !bytes.Equal(got.Name2, c.IO.Name2) || got.Object != c.IO.Object {
 			t.Errorf("%s: %q, %q, %#x after the client changed them", c.Name(), got.Name, got.Name2, got.Object)
 		}
@@ -167,15 +191,59 @@ func TestSeedBug12ShortHeadersAreAnswered(t *testing.T) {
 	}
 }
 
-// Empty segments, and arguments across segments, were refused or ended the process.
-func TestSeedBug13And14AnyLayout(t *testing.T) {
+// Empty segments, and arguments across segments, were refused or ended the process; the length in
+// the header counted for nothing.
+func TestSeedBug13AnySegments(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
-	m := b.Message(FUSE_WRITE, node, Bytes(&WriteIn{Size: 50}), pattern(50))
-	in := [][]byte{nil, m[:20], {}, m[20:70], nil, m[70:100], m[100:], {}}
-	out := [][]byte{{}, make([]byte, 5), nil, make([]byte, 19)}
-	r := b.Finish(b.Send(0, in, out))
-	if r.Errno != 0 || r.Len != 24 || !bytes.Equal(b.FS.Data[0], pattern(50)) {
-		t.Errorf("%v, reply of %d bytes, wrote %x", r.Errno, r.Len, b.FS.Data)
+	m := b.Message(FUSE_RENAME, node, Bytes(&RenameIn{Newdir: 77}), cstr("old"), cstr("newer"))
+	in := [][]byte{nil, m[:20], {}, m[20:43], nil, m[43:50], m[50:], {}}
+	r := b.Finish(b.Send(0, in, [][]byte{{}, make([]byte, 5), nil, make([]byte, 11)}))
+	if r.Errno != 0 || len(b.FS.Calls) != 1 || string(b.FS.Calls[0].Name2) != "newer" {
+		t.Errorf("%v, %d calls", r.Errno, len(b.FS.Calls))
+	}
+	b.FS.Forget()
+	for _, n := range []uint32{39, uint32(len(m)) - 1, uint32(len(m)) + 1} {
+		bad := append(bytes.Clone(m), "and more"...)[:len(m)]
+		copy(bad, u32(n))
+		if r := b.Finish(b.Send(0, [][]byte{bad}, [][]byte{make([]byte, 16)})); r.Errno != syscall.EINVAL {
+			t.Errorf("length %d of %d: %v", n, len(m), r.Errno)
+		}
+	}
+}
+
+// READ and WRITE wanted their data to begin a segment, and did not compare its size with what
+// there was.
+func TestSeedBug14DataAnywhere(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	data := dispatchertest.Pattern(50)
+	m := b.Message(FUSE_WRITE, node, Bytes(&WriteIn{Size: 50}), data) // in one segment, as /dev/fuse has it
+	if r := b.Finish(b.Send(0, [][]byte{m}, [][]byte{make([]byte, 24)})); r.Errno != 0 ||
+		!bytes.Equal(b.FS.Data[0], data) {
+		t.Errorf("WRITE: %v, wrote %x", r.Errno, b.FS.Data)
+	}
+	if r := b.Do(0, FUSE_READ, node, 66, Bytes(&ReadIn{Size: 50})); !bytes.Equal(r.Payload(), data) {
+		t.Errorf("READ: %v, %x", r.Errno, r.Payload())
+	}
+	b.FS.Forget()
+	if r := b.Do(0, FUSE_WRITE, node, 24, Bytes(&WriteIn{Size: 51}), data); r.Errno != syscall.EINVAL ||
+		len(b.FS.Calls) != 0 {
+		t.Errorf("WRITE of more than there is: %v, %d calls", r.Errno, len(b.FS.Calls))
+	}
+	if r := b.Do(0, FUSE_READ, node, 66, Bytes(&ReadIn{Size: 51})); len(r.Payload()) != 50 || b.FS.Calls[0].Size != 50 {
+		t.Errorf("READ of more than there is room for: %v, %d bytes", r.Errno, len(r.Payload()))
+	}
+}
+
+// lists returns a Do of a directory that ends with errno.
+func lists(errno syscall.Errno, names ...string) func(io *fsdev.IO) {
+	return func(io *fsdev.IO) {
+		for i, n := range names {
+			attr := dispatchertest.FillAttr
+			if !io.Emit([]byte(n), dispatchertest.File+fsdev.FileObject(i), &attr, uint64(i+1)) {
+				break
+			}
+		}
+		io.Complete(errno)
 	}
 }
 
@@ -183,8 +251,7 @@ func TestSeedBug13And14AnyLayout(t *testing.T) {
 func TestSeedBug15PartialListingsCount(t *testing.T) {
 	for _, errno := range []syscall.Errno{0, syscall.EAGAIN, syscall.EIO} {
 		b := newSession(t, fusedispatcher.Opts{})
-		l := &listing{names: []string{"a", "b", "c"}, errno: errno}
-		b.FS.Do = l.do
+		b.FS.Do = lists(errno, "a", "b", "c")
 		r := b.Do(0, FUSE_READDIRPLUS, node, 16+2*160+50, Bytes(&ReadIn{Size: 4096}))
 		if r.Errno != 0 || len(r.Payload()) != 2*160 {
 			t.Errorf("%v: %v, %d bytes", errno, r.Errno, len(r.Payload()))
@@ -195,20 +262,19 @@ func TestSeedBug15PartialListingsCount(t *testing.T) {
 // READDIR gave addresses for inode numbers, and READDIRPLUS the right ones.
 func TestSeedBug16InodeNumbersOfListingsAgree(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
-	l := &listing{names: []string{"."}}
-	b.FS.Do = l.do
+	b.FS.Do = lists(0, ".")
 	var plain, plus Dirent
 	copy(Bytes(&plain), b.Do(0, FUSE_READDIR, node, 200, Bytes(&ReadIn{Size: 100})).Payload())
 	copy(Bytes(&plus), b.Do(0, FUSE_READDIRPLUS, node, 200, Bytes(&ReadIn{Size: 184})).Payload()[128:])
-	if plain.Ino != fakeAttr.Ino || plus.Ino != fakeAttr.Ino {
-		t.Errorf("inode %d and %d, want %d", plain.Ino, plus.Ino, fakeAttr.Ino)
+	if plain.Ino != dispatchertest.FillAttr.Ino || plus.Ino != dispatchertest.FillAttr.Ino {
+		t.Errorf("inode %d and %d, want %d", plain.Ino, plus.Ino, dispatchertest.FillAttr.Ino)
 	}
 }
 
 // READLINK's answer ended with a NUL.
 func TestSeedBug17ReadlinkHasNoTerminator(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
-	if r := b.Do(0, FUSE_READLINK, node, 4096); string(r.Payload()) != fakeTarget {
+	if r := b.Do(0, FUSE_READLINK, node, 4096); string(r.Payload()) != dispatchertest.FillTarget {
 		t.Errorf("target %q", r.Payload())
 	}
 }
@@ -270,10 +336,4 @@ func TestSeedBug21BlockingFlock(t *testing.T) {
 	}
 	b.FS.Release(0)
 	b.Expect(r, 0)
-}
-
-// A NOTIFY_REPLY was answered.
-func TestSeedBugNotifyReplyIsConsumed(t *testing.T) {
-	b := newSession(t, fusedispatcher.Opts{})
-	b.Quiet(FUSE_NOTIFY_REPLY, node, make([]byte, 64))
 }
