@@ -265,8 +265,15 @@ func (r *request) started(errno syscall.Errno) {
 	}
 }
 
+// maxErrno is the largest that a client's kernel takes: it refuses a reply with a larger one, and
+// whoever waits for that waits on.
+const maxErrno = 511
+
 // fail replies errno: a header and nothing else, or nothing for an opcode without reply.
 func (r *request) fail(errno syscall.Errno) {
+	if errno > maxErrno {
+		errno = syscall.EIO
+	}
 	r.errno = errno
 	r.replyLen = 0
 	if !r.op.noReply && r.out.left >= outHeaderSize {

@@ -103,7 +103,8 @@ func TestSeedBug06ErrorsAreNegative(t *testing.T) {
 	want(b.Do(0, FUSE_LOOKUP, node, 144, cstr("name")), syscall.ENOENT)
 }
 
-// A request whose reply's header did not fit never completed.
+// A request whose reply's header did not fit never completed, nor did one whose error the kernel
+// does not know.
 func TestSeedBug07EveryRequestCompletes(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
 	for room := range outHeader {
@@ -112,6 +113,16 @@ func TestSeedBug07EveryRequestCompletes(t *testing.T) {
 			if r.Len != 0 || r.Errno != syscall.EINVAL {
 				t.Errorf("opcode %d, room for %d: %v, reply of %d bytes", op, room, r.Errno, r.Len)
 			}
+		}
+	}
+	for _, errno := range []syscall.Errno{511, 512, 524, 1001, 1<<31 - 1, 1 << 31} {
+		b.FS.Do = fails(errno)
+		want := errno
+		if errno > 511 {
+			want = syscall.EIO
+		}
+		if r := b.Do(0, FUSE_STATFS, node, 96); r.Errno != want || r.Len != outHeader {
+			t.Errorf("the module says %d: %v, reply of %d bytes", errno, r.Errno, r.Len)
 		}
 	}
 }
