@@ -16,7 +16,7 @@ import (
 // have, by the numbers of our list of them. Most are pinned more widely elsewhere; these say what
 // went wrong, and each fails if it is put back.
 
-// The client's addresses were used as pointers.
+// The client's numbers were used as pointers, and all generations were 0.
 func TestSeedBug01NodesAndHandlesAreNoAddresses(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
 	b.FS.Do = func(io *fsdev.IO) { io.Complete(syscall.ESTALE) }
@@ -25,6 +25,18 @@ func TestSeedBug01NodesAndHandlesAreNoAddresses(t *testing.T) {
 		r := b.Do(0, FUSE_READ, id, 32, Bytes(&ReadIn{Fh: id, Size: 16}))
 		if io := b.FS.Calls[0]; r.Errno != syscall.ESTALE || uint64(io.Object) != id || uint64(io.Handle) != id {
 			t.Errorf("%#x: %v, object %#x, handle %#x", id, r.Errno, io.Object, io.Handle)
+		}
+	}
+	// A number that is used again has another generation.
+	for _, obj := range []fsdev.FileObject{7<<32 | 3, 8<<32 | 3} {
+		b.FS.Do = func(io *fsdev.IO) {
+			io.OutObject = obj
+			io.Complete(0)
+		}
+		var e EntryOut
+		copy(Bytes(&e), b.Do(0, FUSE_LOOKUP, node, 144, cstr("name")).Payload())
+		if e.NodeID != uint64(obj) || e.Generation != uint64(obj)>>32 {
+			t.Errorf("%#x: node %#x, generation %d", obj, e.NodeID, e.Generation)
 		}
 	}
 }
