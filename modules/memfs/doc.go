@@ -60,6 +60,12 @@
 // work without OPEN: then every operation on data is given the object alone, as it is when Handle is
 // zero. A client must not use a descriptor concurrently with its UMOUNT.
 //
+// Objects are those of the file system, so clients that share it can guess each other's: what a client does by
+// a handle or under a name is safe from the others' FORGET, but a file that has neither, only the lookups of
+// a client that works without OPEN, goes when another forgets it. And what a client has not forgotten of such
+// files stays, and takes space, until the last client unmounts. Who must not trust the others needs a file
+// system of its own.
+//
 // An owner of byte-range locks (fcntl(2)) is a client's, and known by the number that the client gives it. Its
 // locks on a file end with a FLUSH that names it, with the handle through which it locked last, or with the
 // client. MOUNT says that nothing needs to be synced, but a client that has its byte-range locks kept here has
@@ -85,9 +91,9 @@
 //   - Names have 255 bytes at most, link targets 4095, files 2^63-1 bytes, extended attributes 255 bytes of
 //     name, 64 KiB of value and 64 KiB of names per file. Their name spaces are user, trusted and
 //     security; system, that is ACLs, is EOPNOTSUPP.
-//   - A file has 4096 flock(2) locks and 4096 byte-range locks at most, and [Opts].LockWaiters requests of the
-//     whole file system wait: ENOLCK. An owner of byte-range locks that would wait for itself gets EDEADLK, as
-//     in Linux, but in circles of any length.
+//   - A file has 4096 flock(2) locks and 4096 byte-range locks at most, of some 170 bytes of Go heap each, and
+//     [Opts].LockWaiters requests of the whole file system wait: ENOLCK. An owner of byte-range locks that would
+//     wait for itself gets EDEADLK, as in Linux, but in circles of any length.
 //   - LSEEK counts what FALLOCATE has allocated and nobody has written as a hole.
 //   - COPY_FILE_RANGE copies 8 MiB at a time. FALLOCATE knows KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE.
 //   - Access times follow relatime without its daily update.
