@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/spdk-go/spdk-go/fsdev"
 )
 
@@ -130,4 +132,21 @@ func TestSecurityErrnos(t *testing.T) {
 	r.forget(obj, 1)
 	r.umount(r.desc)
 	r.checkEmpty()
+}
+
+// TestFailureLeavesNoTrace checks that the times of files that an operation could not change stay as they are.
+func TestFailureLeavesNoTrace(t *testing.T) {
+	r := newRig(t, Opts{Size: 4 * pageSize, Handles: 1})
+	f := r.mkfile(r.root, "f")
+	if _, errno := r.fopen(r.desc, r.node(f), syscall.O_RDWR); errno != 0 {
+		t.Fatal(errno)
+	}
+	before := [2]fsdev.Attr{r.stat(r.root), r.stat(f)}
+	_, _, errno := r.createOpen(r.desc, r.root, []byte("n"), &creation{typ: syscall.S_IFREG}, 0, &r.attr)
+	r.want("create without a handle to spare", errno, syscall.ENFILE)
+	r.want("allocate more than there is", r.fallocate(r.node(f), 0, 0, 5*pageSize), syscall.ENOSPC)
+	r.want("and clear it", r.fallocate(r.node(f), unix.FALLOC_FL_ZERO_RANGE, 0, 5*pageSize), syscall.ENOSPC)
+	if after := [2]fsdev.Attr{r.stat(r.root), r.stat(f)}; after != before {
+		t.Errorf("directory and file have become\n%+v, were\n%+v", after, before)
+	}
 }

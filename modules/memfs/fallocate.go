@@ -36,11 +36,10 @@ func (l *lane) fallocate(n *inode, mode uint32, off, length uint64) syscall.Errn
 	defer l.unlock(n)
 	m, end := n.file, off+length
 	now := l.fs.clock()
-	n.ctime = now
 	if op == unix.FALLOC_FL_PUNCH_HOLE {
 		first, last := m.zeroEdges(l.fs.arena, off, end)
 		l.fs.unreserve(m.release(l.fs.arena, first, last, false))
-		n.mtime = now
+		n.mtime, n.ctime = now, now
 		return 0
 	}
 	// The pages that the range touches are to be there.
@@ -49,6 +48,7 @@ func (l *lane) fallocate(n *inode, mode uint32, off, length uint64) syscall.Errn
 		return syscall.ENOSPC
 	}
 	m.promise(first, last)
+	n.ctime = now
 	if op == unix.FALLOC_FL_ZERO_RANGE {
 		first, last := m.zeroEdges(l.fs.arena, off, end)
 		m.release(l.fs.arena, first, last, true)

@@ -254,14 +254,16 @@ func (l *lane) createOpen(desc *fsdev.Desc, parent fsdev.FileObject, name []byte
 	if e := d.dir.names[string(name)]; e != nil {
 		return l.createExisting(desc, e.node, flags, out)
 	}
+	mtime, ctime := d.mtime, d.ctime
 	n, errno := l.makeIn(d, name, c)
 	if errno != 0 {
 		return 0, 0, errno
 	}
 	defer l.unlock(n)
 	id, errno := l.open(desc, n, flags)
-	if errno != 0 {
+	if errno != 0 { // as if nothing had happened
 		d.dir.remove(d.dir.names[string(name)])
+		d.mtime, d.ctime = mtime, ctime
 		l.lostName(d, n, n.ctime)
 		return 0, 0, errno
 	}
