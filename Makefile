@@ -43,9 +43,9 @@ race:
 sim:
 	$(GO) test ./test/sim -run TestSim -v -sim.seed 0 $(SIM)
 
-# A table on standard output, and bench.json.
+# A table on standard output, and bench.json. SPDK=PROGRAM (see test/bench/spdk) measures SPDK's C code in the same run.
 bench:
-	$(GO) run ./test/bench -o bench.json
+	$(GO) run ./test/bench -o bench.json $(if $(SPDK),-spdk $(SPDK))
 
 # docs/scale.png: what things cost against how many there are.
 plot:

@@ -1,6 +1,9 @@
 // Command bench measures the primitives and the dispatcher on pinned reactors, prints one table
 // with the figures of SPDK's C code next to ours, and writes bench.json: an object
-// {name: {"ns_per_op": float, "allocs_per_op": int}}.
+// {name: {"ns_per_op": float, "allocs_per_op": int}}. The figures of SPDK are constants from
+// another machine, unless -spdk names the program built from the folder spdk: then each run of
+// ours has a run of it next to it, and bench.json also says what that took ("spdk_ns_per_op") and
+// the ratio ("spdk_ratio").
 //
 // Everything goes through the public API, with reactors in poll mode on the first two CPUs that
 // the process may use (benchmarks of one thread start one reactor). A figure is the median of
@@ -39,6 +42,8 @@ type benchmark struct {
 type figure struct {
 	NsPerOp     float64 `json:"ns_per_op"`
 	AllocsPerOp int64   `json:"allocs_per_op"`
+	SpdkNsPerOp float64 `json:"spdk_ns_per_op,omitzero"` // with -spdk
+	SpdkRatio   float64 `json:"spdk_ratio,omitzero"`
 	spread      float64 // (slowest - fastest) / median
 }
 
@@ -91,6 +96,7 @@ func main() {
 	out := flag.String("o", "bench.json", "file to write the figures to")
 	only := flag.String("run", "", "regular expression: only these benchmarks")
 	profile := flag.String("cpuprofile", "", "file to write a CPU profile to")
+	spdk := flag.String("spdk", "", "program that measures SPDK's C code, to alternate with (see test/bench/spdk)")
 	scale := flag.String("scale", "", "file to write the cost against the number of things to, instead of the table")
 	flag.Parse()
 	filter, err := regexp.Compile(*only)
@@ -116,6 +122,10 @@ func main() {
 		return
 	}
 
+	var other *peer
+	if *spdk != "" {
+		other = &peer{program: *spdk, minTime: *minTime, cpus: cpus[:2]}
+	}
 	var chosen []*series
 	for i := range benchmarks {
 		if b := &benchmarks[i]; filter.MatchString(b.name) {
@@ -127,19 +137,19 @@ func main() {
 	for i := range *runs {
 		fmt.Fprintf(os.Stderr, "run %d of %d\n", i+1, *runs)
 		for _, s := range chosen {
-			s.measure(*minTime)
+			check(s.measureWith(other, *minTime, i))
 		}
 	}
 
-	fmt.Printf("%-26s %9s %9s %8s %11s %9s %7s\n", "", "ns/op", "best", "spread", "allocs/op", "SPDK C", "ratio")
 	figures := map[string]figure{}
 	for _, s := range chosen {
-		f := s.figure()
-		figures[s.name] = f
-		fmt.Printf("%-26s %9.1f %9.1f %7.0f%% %11d %9.1f %6.2fx\n",
-			s.name, f.NsPerOp, slices.Min(s.ns), 100*f.spread, f.AllocsPerOp, s.spdk, f.NsPerOp/s.spdk)
+		figures[s.name] = s.figure()
 	}
-	fmt.Printf("\nratio: our time over that of SPDK's C code, as measured on another machine of two cores\n")
+	if other == nil {
+		printTable(chosen)
+	} else {
+		printPeerTable(chosen)
+	}
 	fmt.Printf("here: %s, %s\n", cpuModel(), app.VersionString())
 	fmt.Printf("the least that a round trip between the two cores takes here, with two bare atomics: %.0f ns\n",
 		float64(coreRoundTrip(cpus[:2]).Nanoseconds()))
@@ -148,12 +158,23 @@ func main() {
 	check(os.WriteFile(*out, append(text, '\n'), 0o644))
 }
 
+func printTable(list []*series) {
+	fmt.Printf("%-26s %9s %9s %8s %11s %9s %7s\n", "", "ns/op", "best", "spread", "allocs/op", "SPDK C", "ratio")
+	for _, s := range list {
+		f := s.figure()
+		fmt.Printf("%-26s %9.1f %9.1f %7.0f%% %11d %9.1f %6.2fx\n",
+			s.name, f.NsPerOp, slices.Min(s.ns), 100*f.spread, f.AllocsPerOp, s.spdk, f.NsPerOp/s.spdk)
+	}
+	fmt.Printf("\nratio: our time over that of SPDK's C code, as measured on another machine of two cores\n")
+}
+
 // series is the runs of a benchmark.
 type series struct {
 	*benchmark
 	cores      []int
 	n          int // operations per run
 	ns, allocs []float64
+	peerNs     []float64 // of SPDK's C code, in the same rounds
 }
 
 // measure sets the benchmark up afresh and runs it once.
@@ -178,11 +199,16 @@ func (s *series) measure(minTime time.Duration) {
 
 func (s *series) figure() figure {
 	med := median(s.ns)
-	return figure{
+	f := figure{
 		NsPerOp:     math.Round(med*100) / 100,
 		AllocsPerOp: int64(math.Round(median(s.allocs))),
 		spread:      (slices.Max(s.ns) - slices.Min(s.ns)) / med,
 	}
+	if len(s.peerNs) > 0 {
+		f.SpdkNsPerOp = math.Round(median(s.peerNs)*100) / 100
+		f.SpdkRatio = math.Round(median(s.ratios())*100) / 100
+	}
+	return f
 }
 
 // calibrate finds how many operations take minTime, and a little more.
