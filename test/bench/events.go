@@ -15,8 +15,9 @@ const eventsPerCore = 4
 type eventRing struct {
 	clock
 	cores []*eventCore
-	left  int    // of the first reactor
 	end   uint64 // ticks; 0 if events do not look at the clock
+	_     [64]byte
+	left  int // of the first reactor
 	_     [64]byte
 	ended atomic.Bool
 	_     [64]byte

@@ -128,6 +128,7 @@ func must(errno syscall.Errno) {
 type pingPong struct {
 	clock
 	home, away *reactor.Thread
+	_          [64]byte // what follows belongs to home
 	left       int
 }
 

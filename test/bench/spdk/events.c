@@ -18,11 +18,12 @@ struct place {
 /* Events that go round the reactors until the first has seen enough. */
 struct ring {
 	struct place places[BENCH_CORES];
-	int64_t left;		/* of the first reactor */
 	uint64_t end;		/* ticks; 0 if events do not look at the clock */
 	char pad1[64];
-	bool ended;
+	int64_t left;		/* of the first reactor */
 	char pad2[64];
+	bool ended;
+	char pad3[64];
 };
 
 static void

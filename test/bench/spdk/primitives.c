@@ -126,19 +126,19 @@ msg_pingpong(const struct benchmark *b, uint64_t n)
 
 struct stream {
 	struct spdk_poller *poller;
-	uint64_t n, sent, served_seen;
+	uint64_t unsent, unserved_seen;
 	char pad[64];		/* what follows belongs to the receiver */
-	uint64_t served;
+	uint64_t unserved;
 };
 
 static void
 receive_stream(void *ctx)
 {
 	struct stream *s = ctx;
-	uint64_t served = s->served + 1;
+	uint64_t unserved = s->unserved - 1;
 
-	__atomic_store_n(&s->served, served, __ATOMIC_RELEASE);
-	if (served == s->n) {
+	__atomic_store_n(&s->unserved, unserved, __ATOMIC_RELEASE);
+	if (unserved == 0) {
 		bench_stop();
 	}
 }
@@ -150,18 +150,18 @@ send_stream(void *ctx)
 	int i;
 
 	for (i = 0; i < STREAM_BURST; i++) {
-		if (s->sent == s->n) {
+		if (s->unsent == 0) {
 			spdk_poller_unregister(&s->poller);
 			return SPDK_POLLER_BUSY;
 		}
-		if (s->sent - s->served_seen == STREAM_WINDOW) {
-			s->served_seen = __atomic_load_n(&s->served, __ATOMIC_ACQUIRE);
-			if (s->sent - s->served_seen == STREAM_WINDOW) {
+		if (s->unserved_seen - s->unsent == STREAM_WINDOW) {
+			s->unserved_seen = __atomic_load_n(&s->unserved, __ATOMIC_ACQUIRE);
+			if (s->unserved_seen - s->unsent == STREAM_WINDOW) {
 				return i == 0 ? SPDK_POLLER_IDLE : SPDK_POLLER_BUSY;
 			}
 		}
 		spdk_thread_send_msg(g_threads[1], receive_stream, s);
-		s->sent++;
+		s->unsent--;
 	}
 	return SPDK_POLLER_BUSY;
 }
@@ -171,7 +171,7 @@ msg_oneway(const struct benchmark *b, uint64_t n)
 {
 	struct stream *s = must_alloc(sizeof(*s));
 
-	s->n = n;
+	s->unsent = s->unserved_seen = s->unserved = n;
 	bench_start();
 	s->poller = SPDK_POLLER_REGISTER(send_stream, s, 0);
 }
