@@ -184,7 +184,7 @@ func (op *controlOp) tearDown(then func(op *controlOp)) {
 func visitDrain(it *iochannel.Iter) {
 	c := iochannel.Ctx[channel](it.Channel())
 	c.drain = it
-	if c.active.Len() == 0 {
+	if c.active == 0 {
 		c.drained()
 		return
 	}
@@ -194,8 +194,8 @@ func visitDrain(it *iochannel.Iter) {
 // abortActive asks the module to end every request of a channel that is being drained.
 func abortActive(t *reactor.Thread, ctx any) {
 	c := ctx.(*channel)
-	for r := range c.active.All() {
-		if r.aborted {
+	for r := range c.reqs.Out() {
+		if !r.active || r.aborted {
 			continue
 		}
 		if r.aborted = r.abort(); !r.aborted {

@@ -97,12 +97,11 @@ type session struct {
 type channel struct {
 	d       *Dispatcher
 	fsdevCh *iochannel.Channel // nil without a session
-	pool    *mempool.Pool[request]
-	reqs    *mempool.Cache[request]
-	active  mempool.Set[request] // that work on the session
+	reqs    *mempool.Slab[request]
 	drain   *iochannel.Iter
 	seq     uint64 // of the last request
 
+	active   int // requests that work on the session
 	inFlight int // requests, up to the return of their completion
 	stats    channelStats
 }
@@ -144,14 +143,11 @@ func (d *Dispatcher) createChannel(ch *iochannel.Channel, c *channel) syscall.Er
 	c.d = d
 	// A pool of its own: what one thread keeps in flight or for later is not missing elsewhere.
 	var err error
-	if c.pool, err = mempool.New[request]("fuse_requests", d.opts.MaxRequests, nil); err != nil {
+	if c.reqs, err = mempool.NewSlab[request]("fuse_requests", d.opts.MaxRequests); err != nil {
 		return syscall.ENOMEM
 	}
-	c.reqs = c.pool.NewCache(d.opts.MaxRequests)
-	c.active = c.pool.NewSet()
 	if desc := d.openDesc.Load(); desc != nil {
 		if c.fsdevCh = desc.IOChannel(ch.Thread()); c.fsdevCh == nil {
-			c.reqs.Close()
 			return syscall.ENOMEM
 		}
 	}
@@ -163,10 +159,9 @@ func destroyChannel(_ *iochannel.Channel, c *channel) {
 		c.fsdevCh.Put()
 		c.fsdevCh = nil
 	}
-	c.reqs.Close()
-	if c.pool.Count() != c.pool.Size() {
+	if n := c.reqs.Len(); n > 0 {
 		panic(fmt.Sprintf("fuse_dispatcher %q: %d of %d requests are missing at the end of a channel",
-			c.d.opts.FsdevName, c.pool.Size()-c.pool.Count(), c.pool.Size()))
+			c.d.opts.FsdevName, n, c.reqs.Size()))
 	}
 	c.d.gone.add(&c.stats)
 }

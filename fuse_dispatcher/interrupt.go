@@ -41,8 +41,8 @@ func interruptDone(_ *reactor.Thread, ctx any, status syscall.Errno) {
 // abort asks the module to end the request that the client calls unique, and reports
 // whether it is on this channel and could be asked for.
 func (c *channel) abort(unique uint64) bool {
-	for r := range c.active.All() {
-		if r.hdr.Unique == unique && r.hdr.Opcode != FUSE_INTERRUPT && r.hdr.Opcode != FUSE_NOTIFY_REPLY {
+	for r := range c.reqs.Out() {
+		if r.active && r.hdr.Unique == unique && r.hdr.Opcode != FUSE_INTERRUPT && r.hdr.Opcode != FUSE_NOTIFY_REPLY {
 			return r.abort()
 		}
 	}

@@ -48,7 +48,7 @@ type request struct {
 	errno    syscall.Errno
 	replyLen uint32
 	inSubmit bool
-	active   bool   // in c.active
+	active   bool   // one of c.active
 	aborted  bool   // by a drain
 	inPlace  bool   // what payload returned is in the client's vector
 	seq      uint64 // names the request towards the fsdev
@@ -92,7 +92,7 @@ func (d *Dispatcher) SubmitRequest(ch *iochannel.Channel, in, out [][]byte, cpl 
 	r.in.set(in)
 	r.out.set(out)
 	r.cpl, r.cplCtx = cpl, ctx
-	r.inSubmit, r.active, r.aborted, r.inPlace = true, false, false, false
+	r.inSubmit, r.aborted, r.inPlace = true, false, false
 	r.start()
 	r.inSubmit = false
 	return 0
@@ -128,7 +128,7 @@ func (r *request) start() {
 		return
 	}
 	r.active = true
-	r.c.active.Add(r)
+	r.c.active++
 	if errno := r.parse(r.sess.sizes[i]); errno != 0 {
 		r.refuse(errno, "its arguments, its names or the room for a reply")
 		return
@@ -342,7 +342,8 @@ func finishRequest(_ *reactor.Thread, ctx any) { ctx.(*request).finish() }
 func (r *request) finish() {
 	c, ch, cpl, ctx, errno, replyLen := r.c, r.ch, r.cpl, r.cplCtx, r.errno, r.replyLen
 	if r.active {
-		c.active.Remove(r)
+		r.active = false
+		c.active--
 	}
 	// What the client lent must not stay reachable from the pool.
 	r.in.reset()
@@ -362,7 +363,7 @@ func (r *request) finish() {
 	// Freed before the call, which may submit the next request.
 	c.reqs.Put(r)
 	cpl(ctx, errno, replyLen)
-	if c.drain != nil && c.active.Len() == 0 {
+	if c.drain != nil && c.active == 0 {
 		c.drained()
 	}
 	if c.inFlight--; c.inFlight == 0 {

@@ -2,7 +2,6 @@ package mempool
 
 import (
 	"iter"
-	"math/bits"
 
 	"github.com/spdk-go/spdk-go/internal/sys"
 )
@@ -44,13 +43,5 @@ func (s *Set[T]) Len() int { return s.n }
 //
 // Not in SPDK.
 func (s *Set[T]) All() iter.Seq[*T] {
-	return func(yield func(*T) bool) {
-		for w, word := range s.words {
-			for ; word != 0; word &= word - 1 {
-				if !yield(&s.slab[w*64+bits.TrailingZeros64(word)]) {
-					return
-				}
-			}
-		}
-	}
+	return func(yield func(*T) bool) { visit(s.slab, s.words, yield) }
 }
