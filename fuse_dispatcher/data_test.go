@@ -177,15 +177,16 @@ func TestKillSuidgidOnlyIfAgreedOn(t *testing.T) {
 			b.Do(0, FUSE_OPEN, node, 200, Bytes(&OpenIn{Flags: 2 | smuggled, OpenFlags: bit}))
 			b.Do(0, FUSE_CREATE, node, 200, Bytes(&CreateIn{Flags: 2 | smuggled, OpenFlags: bit}), name)
 			b.Do(0, FUSE_WRITE, node, 200, Bytes(&WriteIn{Flags: 2 | smuggled, WriteFlags: write}))
+			b.Do(0, FUSE_TMPFILE, node, 200, Bytes(&CreateIn{Flags: 2 | smuggled, OpenFlags: bit}), cstr("/"))
 			b.Do(0, FUSE_READ, node, 200, Bytes(&ReadIn{Flags: 2 | smuggled}))
 			b.Do(0, FUSE_OPENDIR, node, 200, Bytes(&OpenIn{Flags: 2 | smuggled, OpenFlags: bit}))
 			b.Do(0, FUSE_SETATTR, node, 200, Bytes(&SetattrIn{Valid: FATTR_SIZE | fattr}))
-			want := []uint32{2, 2, 2, 2, 2, fsdev.SetAttrSize}
+			want := []uint32{2, 2, 2, 2, 2, 2, fsdev.SetAttrSize}
 			if kill && agreed {
-				for i := range 3 {
+				for i := range 4 {
 					want[i] |= fsdev.FlagKillSuidgid
 				}
-				want[5] |= fsdev.SetAttrKillSuidgid
+				want[6] |= fsdev.SetAttrKillSuidgid
 			}
 			var got []uint32
 			for _, io := range b.FS.Calls {
@@ -249,6 +250,18 @@ func TestGetattrUsesTheHandleOnlyIfThereIsOne(t *testing.T) {
 	for _, io := range b.FS.Calls {
 		if io.Handle != 0 {
 			t.Errorf("%v with handle %d", io.Type, io.Handle)
+		}
+	}
+}
+
+// Who asks how long a value or a list is may hear that there is none.
+func TestXattrQuestionsFail(t *testing.T) {
+	b := newSession(t, fusedispatcher.Opts{})
+	b.FS.Do = func(io *fsdev.IO) { io.Complete(syscall.ENODATA) }
+	for _, op := range []uint32{FUSE_GETXATTR, FUSE_LISTXATTR} {
+		r := b.Do(0, op, node, 24, Bytes(&GetxattrIn{}), cstr("user.a"))
+		if r.Errno != syscall.ENODATA || r.Len != 16 {
+			t.Errorf("opcode %d: %v, reply of %d bytes", op, r.Errno, r.Len)
 		}
 	}
 }

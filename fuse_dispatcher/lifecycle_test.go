@@ -9,6 +9,7 @@ import (
 	"github.com/spdk-go/spdk-go/fsdev"
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
 	. "github.com/spdk-go/spdk-go/internal/fuseabi" //nolint:staticcheck // the kernel's names
+	"github.com/spdk-go/spdk-go/iochannel"
 	"github.com/spdk-go/spdk-go/reactor"
 )
 
@@ -527,6 +528,31 @@ func TestControlThreadWithoutAChannel(t *testing.T) {
 	}
 	b.Expect(b.StartDestroy(2), 0)
 	b.Expect(b.StartInit(2), 0)
+}
+
+// Without its control thread a dispatcher serves nobody, but says so.
+func TestControlThreadHasExited(t *testing.T) {
+	b := newBed(t, 2, fusedispatcher.Opts{})
+	d, err := fusedispatcher.Create(b.Threads[1], fusedispatcher.Opts{FsdevName: fsName, MaxRequests: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, oldChans := b.D, b.Chans
+	oldChans[1].Put()
+	oldChans[1] = nil
+	b.D, b.Chans = d, []*iochannel.Channel{d.IOChannel(b.T)}
+	b.PollThreads()
+	b.Threads[1].Exit()
+	if b.PollThreads(); !b.Threads[1].IsExited() {
+		t.Fatalf("held by %s", b.Threads[1].Holding())
+	}
+	b.Expect(b.StartInit(0), syscall.ENODEV)
+	b.Expect(b.StartDestroy(0), syscall.ENODEV)
+	if errno := b.Delete(b.T); errno == nil || *errno != syscall.ENODEV {
+		t.Errorf("Delete: %v", errno)
+	}
+	b.PutChannels()
+	b.D, b.Chans = old, oldChans
 }
 
 // Whenever a channel is created during INIT or DESTROY, it works, or does not, like the others.

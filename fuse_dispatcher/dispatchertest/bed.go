@@ -147,10 +147,12 @@ func (b *Bed) Poll(t *reactor.Thread) (busy bool) {
 	return busy
 }
 
-// PollOnce gives every thread one round and reports whether any was busy.
+// PollOnce gives every thread that has not exited one round and reports whether any was busy.
 func (b *Bed) PollOnce() (busy bool) {
 	for _, t := range b.Threads {
-		busy = b.Poll(t) || busy
+		if !t.IsExited() {
+			busy = b.Poll(t) || busy
+		}
 	}
 	return busy
 }

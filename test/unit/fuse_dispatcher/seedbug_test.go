@@ -21,7 +21,7 @@ func TestSeedBug01NodesAndHandlesAreNoAddresses(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})
 	b.FS.Do = func(io *fsdev.IO) { io.Complete(syscall.ESTALE) }
 	for _, id := range []uint64{0, 8, 0xdeadbeef, 0xffff888000000000, 1<<64 - 1} {
-		b.FS.Calls = nil
+		b.FS.Forget()
 		r := b.Do(0, FUSE_READ, id, 32, Bytes(&ReadIn{Fh: id, Size: 16}))
 		if io := b.FS.Calls[0]; r.Errno != syscall.ESTALE || uint64(io.Object) != id || uint64(io.Handle) != id {
 			t.Errorf("%#x: %v, object %#x, handle %#x", id, r.Errno, io.Object, io.Handle)
@@ -50,7 +50,7 @@ func TestSeedBug02SetattrMask(t *testing.T) {
 		{FATTR_FH, 0}, {FATTR_ATIME_NOW, fsdev.SetAttrAtimeNow}, {FATTR_MTIME_NOW, fsdev.SetAttrMtimeNow},
 		{FATTR_LOCKOWNER, 0}, {FATTR_CTIME, fsdev.SetAttrCtime}, {1 << 31, 0},
 	} {
-		b.FS.Calls = nil
+		b.FS.Forget()
 		b.Do(0, FUSE_SETATTR, node, 120, Bytes(&SetattrIn{Valid: tt.fuse}))
 		if got := b.FS.Calls[0].Flags; got != tt.want {
 			t.Errorf("FATTR %#x became %#x, want %#x", tt.fuse, got, tt.want)
@@ -326,23 +326,29 @@ func TestSeedBug19MkdirOfAnOldClient(t *testing.T) {
 // Of several flags that differ between architectures, some cleared others; OPENDIR's were not
 // translated at all.
 func TestSeedBug20OpenFlagsOfAnotherArchitecture(t *testing.T) {
-	// O_DIRECTORY | O_DIRECT, and O_NOFOLLOW | O_LARGEFILE, as ARM and x86 number them
-	arch, flags := fusedispatcher.ArchARM64, [2]uint32{0o40000 | 0o200000, 0o100000 | 0o400000}
-	want := [2]uint32{0o200000 | 0o40000, 0o400000 | 0o100000}
+	// O_DIRECTORY, O_NOFOLLOW, O_DIRECT and O_LARGEFILE, as ARM and x86 number them.
+	arm, x86 := [4]uint32{0o40000, 0o100000, 0o200000, 0o400000}, [4]uint32{0o200000, 0o400000, 0o40000, 0o100000}
+	arch, from, to := fusedispatcher.ArchARM64, arm, x86
 	if runtime.GOARCH == "arm64" {
-		arch, flags, want = fusedispatcher.ArchX8664, want, flags
+		arch, from, to = fusedispatcher.ArchX8664, x86, arm
 	}
 	b := newSession(t, fusedispatcher.Opts{Arch: arch})
-	for i := range flags {
-		b.FS.Calls = nil
-		b.Do(0, FUSE_OPEN, node, 32, Bytes(&OpenIn{Flags: flags[i]}))
-		b.Do(0, FUSE_OPENDIR, node, 32, Bytes(&OpenIn{Flags: flags[i]}))
-		b.Do(0, FUSE_CREATE, node, 160, Bytes(&CreateIn{Flags: flags[i]}), cstr("n"))
-		b.Do(0, FUSE_READ, node, 32, Bytes(&ReadIn{Flags: flags[i]}))
-		b.Do(0, FUSE_WRITE, node, 32, Bytes(&WriteIn{Flags: flags[i]}))
+	for set := range 1 << len(from) {
+		flags, want := uint32(syscall.O_RDWR), uint32(syscall.O_RDWR)
+		for i := range from {
+			if set&(1<<i) != 0 {
+				flags, want = flags|from[i], want|to[i]
+			}
+		}
+		b.FS.Forget()
+		b.Do(0, FUSE_OPEN, node, 32, Bytes(&OpenIn{Flags: flags}))
+		b.Do(0, FUSE_OPENDIR, node, 32, Bytes(&OpenIn{Flags: flags}))
+		b.Do(0, FUSE_CREATE, node, 160, Bytes(&CreateIn{Flags: flags}), cstr("n"))
+		b.Do(0, FUSE_READ, node, 32, Bytes(&ReadIn{Flags: flags}))
+		b.Do(0, FUSE_WRITE, node, 32, Bytes(&WriteIn{Flags: flags}))
 		for _, io := range b.FS.Calls {
-			if io.Flags != want[i] {
-				t.Errorf("%v: %#o became %#o, want %#o", io.Type, flags[i], io.Flags, want[i])
+			if io.Flags != want {
+				t.Errorf("%v: %#o became %#o, want %#o", io.Type, flags, io.Flags, want)
 			}
 		}
 	}
