@@ -194,6 +194,9 @@ func visitDrain(it *iochannel.Iter) {
 // abortActive asks the module to end every request of a channel that is being drained.
 func abortActive(t *reactor.Thread, ctx any) {
 	c := ctx.(*channel)
+	if c.drain == nil {
+		return // they have ended, and what there may be now belongs to another session
+	}
 	for r := range c.reqs.Out() {
 		if !r.active || r.aborted {
 			continue
@@ -202,6 +205,15 @@ func abortActive(t *reactor.Thread, ctx any) {
 			t.Defer(abortActive, c) // no IO is free; some will be
 			return
 		}
+	}
+}
+
+// goesOn is called when a request has begun another of its operations: a drain that has aborted the one before does not
+// know of it.
+func (r *request) goesOn() {
+	if r.aborted {
+		r.aborted = false
+		r.ch.Thread().Defer(abortActive, r.c)
 	}
 }
 

@@ -46,7 +46,9 @@ func (r *request) submitForget() {
 	errno := r.sess.desc.Forget(r.c.fsdevCh, r.seq, r.forget.obj, r.forget.nlookup, forgetDone, r)
 	if errno != 0 {
 		r.ch.Thread().Defer(retryForget, r)
+		return
 	}
+	r.goesOn()
 }
 
 func retryForget(_ *reactor.Thread, ctx any) { ctx.(*request).submitForget() }

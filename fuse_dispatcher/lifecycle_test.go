@@ -346,6 +346,20 @@ func TestTeardownAsksEveryRequestOnce(t *testing.T) {
 	b.Expect(r, 0)
 }
 
+// A request of several operations is aborted whichever is under way, also one that begins during the teardown.
+func TestTeardownAbortsEveryOperationOfARequest(t *testing.T) {
+	b := newBed(t, 2, fusedispatcher.Opts{})
+	b.Init(45)
+	b.FS.Do = b.FS.Hold
+	w := b.Start(1, FUSE_BATCH_FORGET, node, 0, Bytes(&BatchForgetIn{Count: 5}), forgets(9, 1, 9, 2, 9, 3, 9, 4, 9, 5))
+	r := b.StartDestroy(0)
+	b.Expect(r, 0)
+	b.Expect(w, syscall.EINTR)
+	if n := len(b.FS.Calls); n != 5 {
+		t.Errorf("the module was asked %d times to forget, want 5", n)
+	}
+}
+
 func TestRemove(t *testing.T) {
 	b := newBed(t, 3, fusedispatcher.Opts{})
 	b.Init(45)

@@ -57,7 +57,9 @@ func askMode(_ *reactor.Thread, ctx any) {
 	r := ctx.(*request)
 	if r.sess.desc.Getattr(r.c.fsdevCh, r.seq, r.object(), 0, modeKnown, r) != 0 {
 		r.ch.Thread().Defer(askMode, r)
+		return
 	}
+	r.goesOn()
 }
 
 func modeKnown(ctx any, _ *iochannel.Channel, errno syscall.Errno, attr *fsdev.Attr) {
@@ -79,7 +81,9 @@ func clearSgid(_ *reactor.Thread, ctx any) {
 	attr := fsdev.Attr{Mode: r.mode}
 	if r.sess.desc.Setattr(r.c.fsdevCh, r.seq, r.object(), 0, &attr, fsdev.SetAttrMode, sgidCleared, r) != 0 {
 		r.ch.Thread().Defer(clearSgid, r)
+		return
 	}
+	r.goesOn()
 }
 
 func sgidCleared(ctx any, ch *iochannel.Channel, errno syscall.Errno, _ *fsdev.Attr) {
