@@ -10,7 +10,7 @@ UNIT = $(shell $(GO) list ./... | grep -v /test/integration)
 # What has to work on one processor too, where no core is asked for.
 RUNTIME = ./mempool ./reactor/... ./iochannel ./iobuf ./test/unit/... ./test/sim
 
-.PHONY: build demo test test-long test-short race cover sim bench plot lint fmt-check deps clean
+.PHONY: build demo test test-long test-short race cover sim bench plot lint fmt-check deps clean cycle
 
 build:
 	CGO_ENABLED=0 $(GO) build -o bin/ ./app/...
@@ -54,6 +54,10 @@ cover:
 # Ten million steps of the simulation from a new seed; SIM='-sim.steps N -sim.seed N' for others.
 sim:
 	$(GO) test ./test/sim -run TestSim -v -sim.seed 0 $(SIM)
+
+# Ten million steps in the lives of dispatchers from a new seed; CYCLE='-cycle.steps N -cycle.seed N' for others.
+cycle:
+	$(GO) test ./test/cycle -run TestCycle -v -cycle.steps 10000000 -cycle.seed 0 $(CYCLE)
 
 # A table on standard output, and bench.json. SPDK=PROGRAM (see test/bench/spdk) measures SPDK's C code in the same run.
 bench:

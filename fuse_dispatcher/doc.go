@@ -88,8 +88,8 @@
 //	               | Delete                          Delete: tear down       |
 //	               v                                                         |
 //	        +--------------+ <-----------------------------------------------+
-//	        |   deleted    |   requests: ENOTCONN; INIT: ENODEV; Delete: EALREADY
-//	        +--------------+
+//	        |   deleted    |   requests: ENOTCONN; INIT: ENODEV; DESTROY: success; Delete: EALREADY;
+//	        +--------------+   no more channels
 //	               |  the last channel is put
 //	               v
 //	             gone: Delete calls back

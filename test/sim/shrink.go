@@ -3,6 +3,8 @@ package sim
 import (
 	"slices"
 	"time"
+
+	"github.com/spdk-go/spdk-go/test/shrink"
 )
 
 // shrink returns the shortest history that it finds within a time that fails in the same way.
@@ -13,20 +15,7 @@ func (h *history) shrink(limit time.Duration) *history {
 	if step := h.failure.step; step < len(best.actions) {
 		best.try(best.actions[:step+1])
 	}
-	for again := true; again; {
-		again = false
-		for size := max(1, len(best.actions)/2); size > 0 && time.Now().Before(end); size /= 2 {
-			for from := 0; from < len(best.actions) && time.Now().Before(end); {
-				part := slices.Delete(slices.Clone(best.actions), from, min(from+size, len(best.actions)))
-				if best.try(part) {
-					again = true
-				} else {
-					from += size
-				}
-			}
-		}
-		again = again && time.Now().Before(end)
-	}
+	best.actions = shrink.List(slices.Clone(best.actions), end, best.try)
 	best.simplify(end)
 	return &best
 }
