@@ -91,10 +91,10 @@ func (t *lockTable) holderOf(k *flockKey) *lockRequest {
 }
 
 // conflicts says whether somebody else's lock keeps r from being granted. One shared holder
-// speaks for all.
+// speaks for all. A lock of r's own does not: it may have got one while it waited, by another request.
 func (t *lockTable) conflicts(r *lockRequest) bool {
 	h := t.holders.head
-	return h != nil && (r.exclusive || h.exclusive)
+	return h != nil && (r.exclusive || h.exclusive) && (t.held > 1 || h.key != r.key)
 }
 
 // hold makes r a lock that ends with h.
@@ -122,8 +122,7 @@ func (t *lockTable) grantFlocks(l *lane, budget *int) bool {
 		}
 		h := r.tie.h
 		t.endWait(l, r, 0)
-		// A client may ask twice for one open file. The second lock replaces the first,
-		// and cannot conflict with it.
+		// A client may ask twice for one open file. The second lock replaces the first.
 		if old := t.holderOf(&r.key); old != nil {
 			t.endHold(old)
 		}

@@ -77,6 +77,8 @@ func TestFlock(t *testing.T) {
 			{1, un, 0, "2"}}},
 		{"failed upgrade loses the lock", []step{{1, sh, 0, ""}, {2, sh, 0, ""}, {1, ex | nb, again, ""},
 			{2, ex | nb, 0, ""}}},
+		{"twice for one open file", []step{{1, ex, 0, ""}, {2, ex, errWait, ""}, {2, sh, errWait, ""}, {3, sh, errWait, ""},
+			{1, un, 0, "2 2 3"}, {1, sh | nb, 0, ""}, {2, ex | nb, again, ""}}},
 		{"unlock nothing", []step{{1, un, 0, ""}, {1, un | nb, 0, ""}}},
 		{"nonsense", []step{{1, 0, syscall.EINVAL, ""}, {1, sh | ex, syscall.EINVAL, ""}, {1, nb, syscall.EINVAL, ""},
 			{1, 32, syscall.EINVAL, ""}}},
