@@ -146,8 +146,8 @@ func (w *world) removeAll(c *client, d *node) {
 	}
 }
 
-// close takes everything down.
-func (w *world) close() {
+// close takes everything down, the devices given beside the file system first.
+func (w *world) close(others ...*fsdev.Fsdev) {
 	for _, c := range w.clients {
 		for _, ch := range c.chans {
 			ch.Put()
@@ -163,14 +163,20 @@ func (w *world) close() {
 		}
 	}
 	w.PollThreads()
+	for _, f := range others {
+		f.Unregister(t, done, nil)
+		w.PollThreads()
+	}
 	memfs.Delete(t, w.mem, done, nil)
 	w.PollThreads()
 	fsdev.Finish(t, done, nil)
 	w.PollThreads()
-	if finished != 2 {
+	if finished != 2+len(others) {
 		w.fail("does not come to an end")
 	}
 }
+
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
 
 func randomBytes(rng *rand.Rand, n int) []byte {
 	data := make([]byte, n)

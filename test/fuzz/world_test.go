@@ -78,12 +78,36 @@ type reply struct {
 
 const guard = 64
 
-func newWorld(tb testing.TB, data []byte) *world {
-	w := &world{Harness: reactortest.New(tb, threads), tb: tb, src: source{data}}
-	t := w.Threads[0]
-	if err := fsdev.Initialize(t, fsdev.Opts{IOPoolSize: 256, IOCacheSize: 4}); err != nil {
+// newStage makes a world without a file system and clients.
+func newStage(tb testing.TB) *world {
+	w := &world{Harness: reactortest.New(tb, threads), tb: tb}
+	if err := fsdev.Initialize(w.Threads[0], fsdev.Opts{IOPoolSize: 256, IOCacheSize: 4}); err != nil {
 		tb.Fatal(err)
 	}
+	return w
+}
+
+// addClient makes a dispatcher of a device.
+func (w *world) addClient(dev string, cache fusedispatcher.CachePolicy) *client {
+	c := &client{w: w, i: len(w.clients), cache: cache}
+	var err error
+	c.d, err = fusedispatcher.Create(w.Threads[0], fusedispatcher.Opts{
+		FsdevName: dev, Cache: c.cache, MaxRequests: 32, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	for _, t := range w.Threads {
+		c.chans = append(c.chans, c.d.IOChannel(t))
+	}
+	w.clients = append(w.clients, c)
+	return c
+}
+
+// newWorld makes what the beginning of data says.
+func newWorld(tb testing.TB, data []byte) *world {
+	w := newStage(tb)
+	w.src.data = data
 	cfg, pol := w.src.byte(), w.src.byte()
 	w.rng = rand.New(rand.NewPCG(uint64(cfg), uint64(pol)))
 	// at least as many handles as there can be files, or one limit hides another
@@ -92,7 +116,7 @@ func newWorld(tb testing.TB, data []byte) *world {
 	open := []int{1000, 1000, 1000, 8}[cfg>>5&3]
 	waits := []int{20, 3}[cfg>>7&1]
 	var err error
-	w.mem, err = memfs.Create(t, nameOfDev, memfs.Opts{
+	w.mem, err = memfs.Create(w.Threads[0], nameOfDev, memfs.Opts{
 		Size: pages * pageSize, Inodes: uint64(nodes), Handles: open, LockWaiters: waits, NoHugePages: true,
 	})
 	if err != nil {
@@ -101,17 +125,7 @@ func newWorld(tb testing.TB, data []byte) *world {
 	w.m = newModel(pages, nodes, open, waits)
 	w.ids = []uint64{rootID}
 	for i := range 1 + cfg&1 {
-		c := &client{w: w, i: i, cache: fusedispatcher.CachePolicy(pol >> (i * 3) & 7 % 3)}
-		c.d, err = fusedispatcher.Create(t, fusedispatcher.Opts{
-			FsdevName: nameOfDev, Cache: c.cache, MaxRequests: 32, Log: slog.New(slog.DiscardHandler),
-		})
-		if err != nil {
-			tb.Fatal(err)
-		}
-		for _, t := range w.Threads {
-			c.chans = append(c.chans, c.d.IOChannel(t))
-		}
-		w.clients = append(w.clients, c)
+		c := w.addClient(nameOfDev, fusedispatcher.CachePolicy(pol>>(i*3)&7%3))
 		c.init(1<<63 - 1&^(uint64(pol>>6&1)*FUSE_HANDLE_KILLPRIV_V2|uint64(pol>>7)*FUSE_POSIX_LOCKS))
 	}
 	return w
