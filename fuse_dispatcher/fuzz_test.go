@@ -10,6 +10,7 @@ import (
 
 	"github.com/spdk-go/spdk-go/fsdev"
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
+	"github.com/spdk-go/spdk-go/fuse_dispatcher/dispatchertest"
 	. "github.com/spdk-go/spdk-go/internal/fuseabi" //nolint:staticcheck // the kernel's names
 )
 
@@ -41,6 +42,9 @@ func FuzzRawRequest(f *testing.F) {
 		CUSE_INIT, 1<<32 - 1} {
 		f.Add(message(InHeader{Opcode: op, Unique: 3}, Bytes(&InitIn{Major: 7, Minor: 31, Flags: 1<<32 - 1})),
 			[]byte{45, 255, 41})
+	}
+	for _, m := range dispatchertest.Recorded() {
+		f.Add(m, []byte{45, 255, 41, 80})
 	}
 	f.Fuzz(fuzzRawRequest)
 }

@@ -21,7 +21,7 @@ import (
 
 const (
 	maxShared = 1 << 14 // bytes that a request has, and its reply
-	sends     = 256     // how often each is sent, while others write into it
+	sends     = 160     // how often each is sent, while others write into it
 )
 
 // shared is memory that a client and the dispatcher share. The client writes through a mapping of its own, so that
@@ -187,6 +187,11 @@ func FuzzSharedMemory(f *testing.F) {
 		for i := name + 1; i < min(name+3, len(m)); i++ {
 			f.Add(m, []byte{200}, []byte{0, byte(i), 0})
 			f.Add(m, []byte{200, byte(name + 1)}, []byte{0, byte(i), '/', 0, byte(len(m) - 1), 'x'})
+		}
+	}
+	for _, m := range dispatchertest.Recorded() {
+		if len(m) >= Size[InHeader]() {
+			f.Add(m, []byte{200, 41, 9}, []byte{0, 0, 255, 0, 16, 1, 0, 47, 255, 0, byte(len(m) - 1), '/', 128, 17, 7})
 		}
 	}
 	f.Fuzz(fuzzSharedMemory)
