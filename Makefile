@@ -10,7 +10,11 @@ UNIT = $(shell $(GO) list ./... | grep -v /test/integration)
 # What has to work on one processor too, where no core is asked for.
 RUNTIME = ./mempool ./reactor/... ./iochannel ./iobuf ./test/unit/... ./test/sim
 
-.PHONY: build demo test test-long test-short race cover sim bench plot lint fmt-check deps clean cycle
+# How long make fuzz works on each target, and the packages that have some.
+FUZZTIME ?= 20s
+FUZZED = $(shell grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n 1 dirname | sort -u)
+
+.PHONY: build demo test test-long test-short race cover sim bench plot lint fmt-check deps clean cycle fuzz
 
 build:
 	CGO_ENABLED=0 $(GO) build -o bin/ ./app/...
@@ -24,6 +28,7 @@ test: deps lint
 	$(GO) test $(SERIAL) -run '^$$' -bench . -benchtime 1x $(UNIT)
 	$(GO) run ./test/bench -runs 1 -mintime 1ms -o /dev/null
 	GOMAXPROCS=1 $(GO) test $(SERIAL) -short $(RUNTIME)
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=12s
 	$(GO) test $(SERIAL) -race -short -timeout 10m ./...
 	$(GO) test -timeout 12m ./test/integration
 
@@ -58,6 +63,17 @@ sim:
 # Ten million steps in the lives of dispatchers from a new seed; CYCLE='-cycle.steps N -cycle.seed N' for others.
 cycle:
 	$(GO) test ./test/cycle -run TestCycle -v -cycle.steps 10000000 -cycle.seed 0 $(CYCLE)
+
+# Every fuzz target there is, one after the other; FUZZTIME=10m for longer. What fails is left in testdata/fuzz of its
+# package, and belongs into the commit that makes it pass. Minimizing is bounded: it takes the time from finding.
+fuzz:
+	@list=$$($(GO) test -list '^Fuzz' $(FUZZED)) || { echo "$$list"; exit 1; }; \
+	echo "$$list" | awk '/^Fuzz/ {target[n++] = $$1} /^ok/ {for (i = 0; i < n; i++) print $$2, target[i]; n = 0}' | \
+	while read -r pkg target; do \
+		echo "$$pkg $$target"; \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x \
+			-parallel $$(nproc) $$pkg < /dev/null || exit 1; \
+	done
 
 # A table on standard output, and bench.json. SPDK=PROGRAM (see test/bench/spdk) measures SPDK's C code in the same run.
 bench:
