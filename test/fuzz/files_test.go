@@ -122,6 +122,8 @@ func opCreate(w *world) {
 	in := CreateIn{Flags: w.openFlags() | syscall.O_CREAT, Mode: modes[w.src.n(len(modes))] | syscall.S_IFREG, Umask: 0o77,
 		OpenFlags: uint32(w.src.n(4)/3) * FUSE_OPEN_KILL_SUIDGID}
 	v := &verdict{}
+	x := w.extension(v)
+	c.ext = x.raw
 	d := w.dirFor(v, id)
 	op := uint32(FUSE_CREATE)
 	var e *entry
@@ -142,6 +144,7 @@ func opCreate(w *world) {
 	} else {
 		v.when(d != nil && d.nlink == 0, syscall.ENOENT)
 		w.checkInodes(v)
+		w.checkRoom(v, &x, 0)
 	}
 	w.checkOpen(v)
 	w.logf("%d CREATE %v %.20q %#o mode %o by %d:%d kill %d", c.i, d, name, in.Flags, in.Mode, uid, gid, in.OpenFlags)
@@ -152,11 +155,11 @@ func opCreate(w *world) {
 	var n *node
 	switch {
 	case tmp:
-		n = w.make(d, syscall.S_IFREG, in.Mode, uid, gid)
+		n = w.make(d, syscall.S_IFREG, in.Mode, uid, gid, &x)
 		n.nlink = 0
 		n.linkable = in.Flags&syscall.O_EXCL == 0
 	case e == nil:
-		n = w.make(d, syscall.S_IFREG, in.Mode, uid, gid)
+		n = w.make(d, syscall.S_IFREG, in.Mode, uid, gid, &x)
 		d.add(name, n)
 		d.modified(w.now)
 	default:
@@ -353,7 +356,7 @@ func opFallocate(w *world) {
 		syscall.EOPNOTSUPP, syscall.EINVAL)
 	to := in.Offset + in.Length
 	if len(v.must) == 0 && op != punchHole {
-		may, must := w.m.room(n.missing(in.Offset/pageSize, (to-1)/pageSize+1))
+		may, must := n.enough(in.Offset/pageSize, (to-1)/pageSize+1)
 		v.when(!may, syscall.ENOSPC)
 		if !must {
 			v.allow(syscall.ENOSPC)
@@ -457,10 +460,9 @@ func opCopy(w *world) {
 	w.logf("%d COPY_FILE_RANGE %v %d at %d to %v %d", c.i, n, in.Len, in.OffIn, d, in.OffOut)
 	tight := false
 	if len(v.must) == 0 && want > 0 {
-		least, _ := w.m.free()
-		end := in.OffOut + want
-		tight = want > 8<<20 || d.missing(in.OffOut/pageSize, (end-1)/pageSize+1) > least
-		if _, most := d.writable(in.OffOut, 1); least == 0 || most == 0 {
+		_, enough := d.enough(in.OffOut/pageSize, (in.OffOut+want-1)/pageSize+1)
+		tight = want > 8<<20 || !enough
+		if least, _ := d.writable(in.OffOut, 1); least == 0 {
 			v.allow(syscall.ENOSPC)
 		}
 	}

@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"syscall"
@@ -136,18 +137,20 @@ func (w *world) checkInodes(v *verdict) {
 }
 
 // make makes a file in d like a client said, without a name.
-func (w *world) make(d *node, typ, mode, uid, gid uint32) *node {
+func (w *world) make(d *node, typ, mode, uid, gid uint32, x *extension) *node {
 	if d.perm&syscall.S_ISGID != 0 {
 		const program = syscall.S_ISGID | syscall.S_IXGRP
 		switch {
 		case typ == syscall.S_IFDIR:
 			mode |= syscall.S_ISGID
-		case mode&program == program && uid != 0 && gid != d.gid:
+		case mode&program == program && uid != 0 && gid != d.gid && !(x.hasGroup && x.group == d.gid):
 			mode &^= syscall.S_ISGID
 		}
 		gid = d.gid
 	}
-	return w.m.newNode(typ, mode, uid, gid, w.now)
+	n := w.m.newNode(typ, mode, uid, gid, w.now)
+	n.setXattrs(x.security)
+	return n
 }
 
 // creator draws who makes a file.
@@ -200,11 +203,15 @@ func opMake(w *world) {
 	v.checkNew(d, name)
 	w.checkInodes(v)
 	mode := modes[s.n(len(modes))]
+	x := w.extension(v)
+	c.ext = x.raw
+	pages := uint64(0)
 	var r *reply
 	var n *node
 	what := s.n(8)
 	switch {
 	case what < 4:
+		w.checkRoom(v, &x, 0)
 		w.logf("%d MKDIR %v %.20q %o by %d:%d", c.i, d, name, mode, uid, gid)
 		r = c.doAs(uid, gid, FUSE_MKDIR, id, Size[EntryOut](), Bytes(&MkdirIn{Mode: mode, Umask: 0o22}), cstr(name))
 	case what < 6:
@@ -213,13 +220,14 @@ func opMake(w *world) {
 		rdev := uint32(s.word())<<8 | uint32(s.byte())
 		v.when(typ == syscall.S_IFDIR, syscall.EPERM, syscall.EINVAL)
 		v.when(typ == syscall.S_IFLNK || typ == 0o150000, syscall.EINVAL)
+		w.checkRoom(v, &x, 0)
 		w.logf("%d MKNOD %v %.20q %o %#x by %d:%d", c.i, d, name, typ|mode, rdev, uid, gid)
 		r = c.doAs(uid, gid, FUSE_MKNOD, id, Size[EntryOut](), Bytes(&MknodIn{Mode: typ | mode, Rdev: rdev}), cstr(name))
 		if r.errno == 0 && len(v.must) == 0 {
 			if typ == 0 {
 				typ = syscall.S_IFREG
 			}
-			n = w.make(d, typ, mode, uid, gid)
+			n = w.make(d, typ, mode, uid, gid, &x)
 			if typ == syscall.S_IFCHR || typ == syscall.S_IFBLK {
 				n.rdev = rdev
 			}
@@ -228,29 +236,57 @@ func opMake(w *world) {
 		target := strings.Repeat("x", one(s, 1, s.byte(), targetOnPage, 4095, 4096, 0, s.byte(), targetOnPage-1))
 		v.when(target == "", syscall.ENOENT, syscall.EINVAL)
 		v.when(len(target) > 4095, syscall.ENAMETOOLONG)
-		may, must := w.m.room(targetPages(target))
-		v.when(!may, syscall.ENOSPC)
-		if !must {
-			v.allow(syscall.ENOSPC)
-		}
+		pages = targetPages(target)
+		w.checkRoom(v, &x, pages)
 		w.logf("%d SYMLINK %v %.20q, %d bytes by %d:%d", c.i, d, name, len(target), uid, gid)
 		r = c.doAs(uid, gid, FUSE_SYMLINK, id, Size[EntryOut](), cstr(name), cstr(target))
 		if r.errno == 0 && len(v.must) == 0 {
-			n = w.make(d, syscall.S_IFLNK, 0o777, uid, gid)
+			n = w.make(d, syscall.S_IFLNK, 0o777, uid, gid, &x)
 			n.target = target
-			w.m.take(0, targetPages(target))
+			w.m.take(0, pages)
 		}
 	}
 	if !w.judge(r, v) {
 		return
 	}
 	if n == nil {
-		n = w.make(d, syscall.S_IFDIR, mode, uid, gid)
+		n = w.make(d, syscall.S_IFDIR, mode, uid, gid, &x)
 	}
 	d.add(name, n)
 	d.modified(w.now)
 	e := part[EntryOut](r, 0)
 	w.told(n, &e)
+}
+
+// opCrowd makes many files in a directory, or removes many.
+func opCrowd(w *world) {
+	c := w.client()
+	id := w.dir()
+	d := w.m.byID[id]
+	first, count, every := w.src.n(4)*64, w.src.byte(), 1+w.src.n(4)
+	for i := first; i < first+count; i += every {
+		name := fmt.Sprintf("n%d", i)
+		if d.entryOf(name) != nil {
+			w.remove(c, id, name, false)
+			continue
+		}
+		v := &verdict{}
+		d := w.dirFor(v, id)
+		v.checkNew(d, name)
+		w.checkInodes(v)
+		w.logf("%d MKNOD %v %s", c.i, d, name)
+		r := c.do(FUSE_MKNOD, id, Size[EntryOut](), Bytes(&MknodIn{Mode: syscall.S_IFREG}), cstr(name))
+		if !w.judge(r, v) {
+			return
+		}
+		n := w.make(d, syscall.S_IFREG, 0, 0, 0, &extension{})
+		d.add(name, n)
+		d.modified(w.now)
+		e := part[EntryOut](r, 0)
+		w.told(n, &e)
+		w.forget(c, n.id, 1)
+		w.ids = w.ids[:len(w.ids)-1] // they would be all that there is to be drawn
+	}
 }
 
 // opReadlink is READLINK.

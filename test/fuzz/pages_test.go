@@ -90,11 +90,11 @@ func (n *node) read(off, size uint64) []byte {
 }
 
 // writable returns how many of size bytes at off there is room for, at least and at most. (Pages that may be taken
-// need no room if they are, and have left some if they are not.)
+// need no room if they are, and have left some if they are not, unless all of them could not be.)
 func (n *node) writable(off, size uint64) (least, most uint64) {
-	count := func(room uint64) (bytes uint64) {
+	count := func(room uint64, strict bool) (bytes uint64) {
 		each(off, off+size, func(i, from, to uint64) bool {
-			if n.pages[i] == nil {
+			if p := n.pages[i]; p == nil || strict && p.taken != yes {
 				if room == 0 {
 					return false
 				}
@@ -106,7 +106,37 @@ func (n *node) writable(off, size uint64) (least, most uint64) {
 		return bytes
 	}
 	lo, hi := n.m.free()
-	return count(lo), count(hi)
+	return count(lo, n.m.vague > hi), count(hi, false)
+}
+
+// enough says whether there may be, and whether there must be, room for all that is missing of the pages [first, last).
+func (n *node) enough(first, last uint64) (may, must bool) {
+	may, must = n.m.room(n.missing(first, last))
+	if _, most := n.m.free(); n.m.vague > most {
+		for _, i := range n.inRange(first, last) {
+			must = must && n.pages[i].taken == yes
+		}
+	}
+	return may, must
+}
+
+// resolve settles which pages are taken of those that may be, if so many pages in all tell.
+func (m *model) resolve(used uint64) {
+	if m.vague == 0 || used != m.sure && used != m.sure+m.vague {
+		return
+	}
+	taken := used != m.sure
+	for _, n := range m.byID {
+		for i, p := range n.pages {
+			switch {
+			case p.taken == yes:
+			case taken:
+				n.setPage(i, &page{data: p.data, taken: yes, stored: p.stored})
+			default:
+				n.setPage(i, nil)
+			}
+		}
+	}
 }
 
 // write stores data at off.

@@ -28,6 +28,7 @@ var operations = func() (list []func(w *world)) {
 		{7, opReaddir}, {6, opGetattr}, {9, opSetattr}, {2, opStatfs}, {4, opSetxattr}, {3, opGetxattr},
 		{2, opListxattr}, {2, opRemovexattr}, {6, opOpen}, {12, opCreate}, {6, opRelease}, {3, opFlush}, {10, opRead},
 		{14, opWrite}, {9, opFallocate}, {6, opLseek}, {10, opCopy}, {14, opLock}, {3, opInterrupt}, {1, opSession},
+		{2, opCrowd},
 	} {
 		for range o.weight {
 			list = append(list, o.op)

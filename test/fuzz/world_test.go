@@ -55,6 +55,7 @@ type client struct {
 	chans  []*iochannel.Channel
 	cache  fusedispatcher.CachePolicy
 	unique uint64
+	ext    []byte // that the next request ends with
 
 	up         bool
 	noOpen     bool
@@ -200,7 +201,9 @@ func (c *client) startAs(uid, gid uint32, op uint32, node uint64, room int, part
 	w := c.w
 	c.unique += 2
 	hdr := InHeader{Opcode: op, Unique: c.unique, NodeID: node, UID: uid, GID: gid, PID: 7}
-	body := slices.Concat(parts...)
+	hdr.TotalExtlen = uint16(len(c.ext) / 8)
+	body := slices.Concat(slices.Concat(parts...), c.ext)
+	c.ext = nil
 	hdr.Len = uint32(len(Bytes(&hdr)) + len(body))
 	return w.submit(c, op, c.unique, slices.Concat(Bytes(&hdr), body), room)
 }
@@ -336,6 +339,7 @@ func errnoNames(list []syscall.Errno) (names []string) {
 func (w *world) checkSpace() {
 	st := w.mem.Statfs()
 	w.checkStatfs(st.Blocks, st.Bfree, st.Files, st.Ffree)
+	w.m.resolve(st.Blocks - st.Bfree)
 }
 
 func (w *world) checkStatfs(blocks, bfree, files, ffree uint64) {
