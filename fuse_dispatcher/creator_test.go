@@ -379,3 +379,18 @@ func TestSetxattrOfAnACLOutlastsAnEmptyPool(t *testing.T) {
 		t.Errorf("the last call was %v", b.FS.Calls[n-1].Type)
 	}
 }
+
+// A teardown that came too late for the first operation aborts the next.
+func TestTeardownAbortsWhatSettingAnACLDoesNext(t *testing.T) {
+	b := newCreatorSession(t, 45, fsdev.MountOpts{PosixACL: true})
+	b.FS.Do = b.FS.Hold
+	b.FS.Abort = func(io *fsdev.IO) { io.Complete(syscall.EALREADY) }
+	r := b.Start(0, FUSE_SETXATTR, node, 16, Bytes(&SetxattrIn{SetxattrFlags: FUSE_SETXATTR_ACL_KILL_SGID}),
+		cstr("system.posix_acl_access"))
+	d := b.StartDestroy(0)
+	b.ExpectNone(r)
+	b.FS.Abort = nil
+	b.FS.Release(0)
+	b.Expect(r, syscall.EINTR)
+	b.Expect(d, 0)
+}

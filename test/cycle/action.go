@@ -159,6 +159,9 @@ var cases = append(dispatchertest.Cases(), dispatchertest.Case{
 	Names: []string{"system.posix_acl_access"}, Payload: []byte("value"),
 })
 
+// severalOps is the number of that one.
+var severalOps = int32(len(cases) - 1)
+
 func caseOf(a int32) *dispatchertest.Case { return &cases[int(a)%len(cases)] }
 
 // caseNamed returns the number of an opcode's case.

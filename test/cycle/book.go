@@ -92,9 +92,6 @@ func (w *world) start(k kind) *change {
 		b.deletes++
 	}
 	// A Delete that only waits for the channels is in nobody's way.
-	if len(b.under) == 0 {
-		w.deaf = false
-	}
 	if c.from == deleted {
 		c.overlap = false
 	} else {

@@ -23,11 +23,12 @@ type device struct {
 	inFlight int                     // requests that are neither of the session's beginning and end nor aborts
 	held     []*fsdev.IO             // what has not been completed, the oldest first
 	targets  map[*fsdev.IO]*fsdev.IO // of aborts that are held, while they are good
+	ignored  map[*fsdev.IO]bool      // what was asked to end and did not, or has not yet
 	removing bool
 }
 
 func newDevice(w *world, name string) *device {
-	d := &device{w: w, targets: map[*fsdev.IO]*fsdev.IO{}}
+	d := &device{w: w, targets: map[*fsdev.IO]*fsdev.IO{}, ignored: map[*fsdev.IO]bool{}}
 	t := w.bed.T
 	var err error
 	d.ioDev, err = iochannel.RegisterDevice(t, d, name, d.createChannel, d.destroyChannel)
@@ -113,7 +114,7 @@ func (d *device) SubmitRequest(ch *iochannel.Channel, io *fsdev.IO) {
 		d.held = append(d.held, io)
 		if c == classAbort {
 			d.targets[io] = io.Target
-			w.deaf = true
+			d.ignored[io.Target] = true
 		}
 	case c == classAbort:
 		d.abort(io, io.Target)
@@ -125,6 +126,7 @@ func (d *device) SubmitRequest(ch *iochannel.Channel, io *fsdev.IO) {
 // end completes a request.
 func (d *device) end(io *fsdev.IO, errno syscall.Errno) {
 	w := d.w
+	delete(d.ignored, io)
 	for abort, target := range d.targets {
 		if target == io {
 			delete(d.targets, abort)
@@ -157,7 +159,7 @@ func (d *device) end(io *fsdev.IO, errno syscall.Errno) {
 func (d *device) abort(io, target *fsdev.IO) {
 	i := slices.Index(d.held, target)
 	if i >= 0 && d.w.hold&(1<<stubborn) != 0 {
-		d.w.deaf = true
+		d.ignored[target] = true
 	}
 	if i < 0 || d.w.hold&(1<<stubborn) != 0 {
 		io.Complete(syscall.EALREADY)
@@ -181,6 +183,15 @@ func (d *device) complete(i int, errno syscall.Errno) {
 		}
 		d.end(io, errno)
 	})
+}
+
+// spared returns how many requests are held that nobody has asked to end, unless there are others to wait for first:
+// channels are drained one after the other.
+func (d *device) spared() (n int) {
+	if len(d.ignored) > 0 {
+		return 0
+	}
+	return d.inFlight
 }
 
 // completeAll ends everything that is held.

@@ -138,6 +138,9 @@ func (g *generator) action(op opcode) action {
 		a.a = g.n(2)
 	case opRequest:
 		a.a, a.b = g.n(len(cases)), g.n(200)
+		if g.rng.IntN(8) == 0 {
+			a.a = severalOps
+		}
 	case opOdd:
 		a.a, a.b = g.n(64), g.n(200)
 	case opForget:

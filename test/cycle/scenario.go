@@ -59,6 +59,10 @@ var scenarios = []scenario{
 		return script(one(initAt(0), rest(), hold(holdAll|obstinate)), each(opRequest, n, caseNamed(FUSE_LOOKUP)),
 			one(destroyAt(0), rest(), action{op: opComplete, a: 1}, rest(), action{op: opComplete}, rest()))
 	}},
+	{"DESTROY between two operations of a request", func(n int32) []action {
+		return script(one(initAt(0), rest(), hold(holdRequests|obstinate)), each(opRequest, n, severalOps),
+			one(destroyAt(0), rest(), hold(holdRequests), action{op: opComplete}, rest()))
+	}},
 	{"second INIT", func(n int32) []action {
 		return script(one(initAt(0), rest(), hold(holdRequests)), each(opRequest, n, caseNamed(FUSE_READ)),
 			one(initAt(n-1), rest(), hold(0)), each(opRequest, n, caseNamed(FUSE_READ)), one(rest()))

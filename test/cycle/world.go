@@ -70,8 +70,7 @@ type world struct {
 	mountFailures int
 	mountErrno    syscall.Errno // of the last
 	removals      int
-	deaf          bool // an abort has not been obeyed, or not yet, since something began to be torn down
-	events        int  // that the dispatcher told of removals
+	events        int // that the dispatcher told of removals
 
 	hogDesc    *fsdev.Desc
 	hogChans   [maxThreads]*iochannel.Channel
