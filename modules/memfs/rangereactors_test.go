@@ -165,31 +165,37 @@ func TestReactorsLockRanges(t *testing.T) {
 	rnd := newRand(t)
 	files := [2]fsdev.FileObject{p.mkfile("a"), p.mkfile("b")}
 	var shadows [2]shadow
-	var all []*process
-	for i, th := range p.ths {
-		q := &process{desc: p.desc, owner: uint64(i / 2), rnd: rand.New(rand.NewSource(rnd.Int63())), files: files,
-			shadows: &shadows, left: rounds(20000), done: make(chan struct{}), ended: map[syscall.Errno]int{}}
-		if i%2 == 1 {
-			q.desc = other
-		}
-		all = append(all, q)
-		th.SendMsg(func(th *reactor.Thread, _ any) {
-			q.ch = q.desc.IOChannel(th)
-			q.next()
-		}, nil)
-	}
 	ended := map[syscall.Errno]int{}
-	for i, q := range all {
-		<-q.done
-		for _, e := range q.errs {
-			t.Errorf("process %d: %s", i, e)
+	everything := func() bool { return ended[syscall.EDEADLK] > 0 && ended[syscall.EAGAIN] > 0 && ended[0] > 0 }
+	for range 20 { // on a busy machine the reactors may run one after the other, and nobody meets anybody
+		var all []*process
+		for i, th := range p.ths {
+			q := &process{desc: p.desc, owner: uint64(i / 2), rnd: rand.New(rand.NewSource(rnd.Int63())), files: files,
+				shadows: &shadows, left: rounds(20000), done: make(chan struct{}), ended: map[syscall.Errno]int{}}
+			if i%2 == 1 {
+				q.desc = other
+			}
+			all = append(all, q)
+			th.SendMsg(func(th *reactor.Thread, _ any) {
+				q.ch = q.desc.IOChannel(th)
+				q.next()
+			}, nil)
 		}
-		for errno, n := range q.ended {
-			ended[errno] += n
+		for i, q := range all {
+			<-q.done
+			for _, e := range q.errs {
+				t.Errorf("process %d: %s", i, e)
+			}
+			for errno, n := range q.ended {
+				ended[errno] += n
+			}
+		}
+		if everything() || t.Failed() {
+			break
 		}
 	}
 	t.Logf("requests ended with %v", ended)
-	if ended[syscall.EDEADLK] == 0 || ended[syscall.EAGAIN] == 0 || ended[0] == 0 {
+	if !everything() {
 		t.Error("some of what was to be tested did not happen")
 	}
 	for f := range shadows {
