@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ var operations = func() (list []func(w *world)) {
 		{7, opReaddir}, {6, opGetattr}, {9, opSetattr}, {2, opStatfs}, {4, opSetxattr}, {3, opGetxattr},
 		{2, opListxattr}, {2, opRemovexattr}, {6, opOpen}, {12, opCreate}, {6, opRelease}, {3, opFlush}, {10, opRead},
 		{14, opWrite}, {9, opFallocate}, {6, opLseek}, {10, opCopy}, {14, opLock}, {3, opInterrupt}, {1, opSession},
-		{2, opCrowd},
+		{1, opCrowd},
 	} {
 		for range o.weight {
 			list = append(list, o.op)
@@ -138,8 +139,11 @@ func (w *world) removeAll(c *client, d *node) {
 	}
 	for _, name := range d.listing(0) {
 		n := d.kids[name].n
-		if n.isDir() {
+		switch n.typ {
+		case syscall.S_IFDIR:
 			w.removeAll(c, n)
+		case syscall.S_IFREG:
+			w.readAll(c, n)
 		}
 		w.remove(c, d.id, name, n.isDir())
 		w.forget(c, n.id, n.lookups)

@@ -27,8 +27,10 @@ func one[T any](s *source, list ...T) T { return list[s.n(len(list))] }
 // where only sparse files have bytes, or none.
 func (s *source) offset(size uint64) uint64 {
 	switch s.n(16) {
-	case 0, 1, 2:
+	case 0, 1:
 		return 0
+	case 2:
+		return size / 16 * uint64(s.n(16))
 	case 3, 4:
 		return size
 	case 5:
