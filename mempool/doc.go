@@ -8,7 +8,8 @@
 // a foreign or already free element is a programming error and panics with its index. A
 // [Cache] belongs to one thread: it serves get and put without atomics and exchanges half
 // of itself with the pool when it runs empty or full. Bulk operations through a cache are a
-// copy, and so find a bad put later; see there.
+// copy, and so find a bad put later; see there. A [Slab] is a pool for one thread, which also
+// tells what it has given out; a [Set] tells that of some elements of a Pool.
 //
 // An [MPSC] is a bounded ring of values: any goroutine pushes, one owner pops. It can be
 // closed when empty, after which a push reports [Closed]: that is how a thread exits
