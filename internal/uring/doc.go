@@ -48,8 +48,8 @@
 //
 // # Cost
 //
-// A call of the kernel costs about what pread(2) does, and carries a batch: at depth 1 a cached read costs as much as
-// pread or a little more, at depth 32 a fifth to a third of it, less still with registered files and buffers. What
+// A call of the kernel costs about what pread(2) does, and carries a batch: at depth 1 a cached read costs more than
+// pread, at depth 32 about a third of it, and less still with registered files and buffers. What
 // cannot be tried without blocking goes to a worker of the kernel and costs 5 to 50 microseconds: names and attributes,
 // fallocate, most buffered writes, and every read on a file system such as tmpfs; see [ReadsInline]. Opcodes that a
 // kernel lacks ([Ring.Missing]) and what is cheaper done otherwise belong to a pool of workers, which is not here.
