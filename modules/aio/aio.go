@@ -1,0 +1,218 @@
+package aio
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/iochannel"
+	"github.com/spdk-go/spdk-go/reactor"
+)
+
+// Opts are the options of an export. The zero value of each field but Root means its default.
+//
+// SPDK: struct spdk_fsdev_aio_opts
+type Opts struct {
+	// Root is the directory to export. Symbolic links in the path are followed, once.
+	Root string
+	// ReadOnly refuses every change with EROFS.
+	ReadOnly bool
+	// Xattr allows extended attributes. Without it they are ENOSYS.
+	Xattr bool
+	// Writeback lets clients that can cache writes do so. SPDK's default is true.
+	Writeback bool
+	// Devices lets clients make device files, which they cannot open here.
+	Devices bool
+	// MaxWrite is the longest WRITE in bytes. Default: 1 MiB; SPDK's is 128 KiB.
+	MaxWrite uint32
+	// Workers is how many threads there are for what may wait. Default: 4, or one per CPU if there are more.
+	Workers int
+	// Handles is how many files and directories can be open at a time, by all clients. Default: 1 Mi.
+	Handles int
+	// NoRing leaves data that has to be waited for to the workers too, as where there is no io_uring.
+	NoRing bool
+}
+
+func (o *Opts) setDefaults() error {
+	if o.Root == "" {
+		return fmt.Errorf("aio: no root directory is given: %w", syscall.EINVAL)
+	}
+	if o.MaxWrite == 0 {
+		o.MaxWrite = 1 << 20
+	}
+	if o.Workers == 0 {
+		o.Workers = max(4, runtime.NumCPU())
+	}
+	if o.Handles == 0 {
+		o.Handles = 1 << 20
+	}
+	if o.Workers < 0 || o.Workers > 1024 || o.Handles < 0 || o.Handles > math.MaxInt32 {
+		return fmt.Errorf("aio: %d workers, %d handles: %w", o.Workers, o.Handles, syscall.EINVAL)
+	}
+	return nil
+}
+
+// maxNodes bounds the files that clients can know at a time; descriptors run out first.
+const maxNodes = 1 << 28
+
+// Aio is an exported directory made by [Create]. Its methods implement [fsdev.Device] and are called by package
+// fsdev.
+//
+// SPDK: struct aio_fsdev
+type Aio struct {
+	o     Opts
+	iodev *iochannel.Device
+	fsdev *fsdev.Fsdev
+
+	root    *node
+	proc    int // of /proc/self/fd, to open again what a descriptor stands for
+	objects *fsdev.HandleTable[node]
+	handles *fsdev.HandleTable[handle]
+	nodes   nodeTable
+	clients atomic.Pointer[[]*client]
+	speeds  atomic.Pointer[[]deviceSpeed]
+	pool    pool
+	creds   credentials
+	waiters atomic.Int64 // for flocks
+}
+
+// Create exports a directory and registers it with fsdev under name. On the app thread.
+//
+// Errors wrap EINVAL (options, an empty name), EEXIST (the name is taken) and what open(2) returns for the root, such
+// as ENOENT and ENOTDIR.
+//
+// Not in SPDK's libraries: spdk_fsdev_aio_create of its module.
+func Create(t *reactor.Thread, name string, o Opts) (*Aio, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, err
+	}
+	a := &Aio{
+		o:       o,
+		objects: fsdev.NewHandleTable[node](maxNodes),
+		handles: fsdev.NewHandleTable[handle](o.Handles),
+	}
+	a.clients.Store(new([]*client))
+	a.speeds.Store(new([]deviceSpeed))
+	if err := a.open(); err != nil {
+		return nil, fmt.Errorf("aio: create %q: %w", name, err)
+	}
+	var err error
+	a.iodev, err = iochannel.RegisterDevice(t, a, "aio_"+name, a.createChannel, destroyChannel)
+	if err == nil {
+		a.pool.start(a, o.Workers)
+		if a.fsdev, err = fsdev.Register(t, name, module{}, a); err != nil {
+			a.iodev.Unregister(t, nil, nil)
+		}
+	}
+	if err != nil {
+		a.pool.stop()
+		a.close()
+		return nil, fmt.Errorf("aio: create %q: %w", name, err)
+	}
+	return a, nil
+}
+
+// open opens what the export needs all the time.
+func (a *Aio) open() error {
+	a.creds.init()
+	proc, err := unix.Open("/proc/self/fd", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open /proc/self/fd, which files are opened through (mount proc on /proc): %w", err)
+	}
+	a.proc = proc
+	fd, err := unix.Open(a.o.Root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		_ = unix.Close(proc)
+		return fmt.Errorf("open the root directory %q: %w", a.o.Root, err)
+	}
+	var st unix.Statx_t
+	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, statxMask, &st); err != nil {
+		_ = unix.Close(proc)
+		_ = unix.Close(fd)
+		return fmt.Errorf("the attributes of the root directory %q: %w", a.o.Root, err)
+	}
+	a.root, _, _ = a.adopt(fd, &st, a.learnSpeed(fd, &st))
+	return nil
+}
+
+// close closes everything. Nobody uses the export any more.
+func (a *Aio) close() {
+	a.handles.Range(func(id uint64, h *handle) { _ = unix.Close(h.fd) })
+	a.objects.Range(func(_ uint64, n *node) { _ = unix.Close(n.fd) })
+	_ = unix.Close(a.proc)
+}
+
+// Delete unregisters an export made by [Create]: its users are told to close it, and when the last one has, it is
+// freed and cb (which may be nil) is called with ctx on t. On the app thread. It returns false, and cb is never called,
+// when a is being deleted already.
+//
+// Not in SPDK's libraries: spdk_fsdev_aio_delete of its module.
+func Delete(t *reactor.Thread, a *Aio, cb func(t *reactor.Thread, ctx any, err error), ctx any) bool {
+	return a.fsdev.Unregister(t, cb, ctx)
+}
+
+// Fsdev returns the device under which the export is registered. Any goroutine.
+//
+// Not in SPDK.
+func (a *Aio) Fsdev() *fsdev.Fsdev { return a.fsdev }
+
+// IOChannel implements [fsdev.Device].
+//
+// Not in SPDK.
+func (a *Aio) IOChannel(t *reactor.Thread) *iochannel.Channel { return a.iodev.Get(t) }
+
+// Destruct implements [fsdev.Device]: it ends the workers and closes what clients have left.
+//
+// Not in SPDK.
+func (a *Aio) Destruct(t *reactor.Thread, done func(t *reactor.Thread, err error)) {
+	a.iodev.Unregister(t, func(t *reactor.Thread, _ any) {
+		go func() { // waits for the workers, which close what there is to close
+			a.pool.stop()
+			a.close()
+			if t.SendMsgWait(a.pool.ctx, destructed, &destruct{done}) != nil {
+				return // the thread is gone, and with it who would be told
+			}
+		}()
+	}, nil)
+}
+
+type destruct struct {
+	done func(t *reactor.Thread, err error)
+}
+
+func destructed(t *reactor.Thread, ctx any) { ctx.(*destruct).done(t, nil) }
+
+// createParams are those of SPDK's RPC, and after them those that it does not know, if they are not the default.
+type createParams struct {
+	Name      string `json:"name"`
+	Root      string `json:"root_path"`
+	Xattr     bool   `json:"enable_xattr"`
+	Writeback bool   `json:"enable_writeback_cache"`
+	MaxWrite  uint32 `json:"max_write"`
+	ReadOnly  bool   `json:"read_only,omitempty"`
+	Devices   bool   `json:"allow_devices,omitempty"`
+}
+
+// ConfigJSON implements [fsdev.DeviceConfig].
+//
+// Not in SPDK: fsdev_aio_write_config_json, which writes what was negotiated instead of what was configured.
+func (a *Aio) ConfigJSON(f *fsdev.Fsdev) []fsdev.ConfigCall {
+	return []fsdev.ConfigCall{{Method: "fsdev_aio_create", Params: createParams{
+		Name: f.Name(), Root: a.o.Root, Xattr: a.o.Xattr, Writeback: a.o.Writeback, MaxWrite: a.o.MaxWrite,
+		ReadOnly: a.o.ReadOnly, Devices: a.o.Devices,
+	}}}
+}
+
+// module is the registration of this package with fsdev.
+type module struct{}
+
+func (module) Name() string               { return "aio" }
+func (module) Init(*reactor.Thread) error { return nil }
+func (module) Fini(*reactor.Thread)       {}
+
+func init() { fsdev.RegisterModule(module{}) }

@@ -1,0 +1,87 @@
+// Package aio is an fsdev module that exports a directory of the host: what SPDK's aio module does, with io_uring in
+// the place of libaio. What a client does it finds on the host, and the other way round.
+//
+// [Create] exports a directory, [Delete] ends that. Any number of threads may use it at once, each through its own
+// channel, and any number of clients (descriptors).
+//
+// # Structure
+//
+//   - A node is a file that some client knows, whatever its names are: the module finds it by device, inode and mount,
+//     in a hash table of shards. It holds an O_PATH descriptor, which can neither read nor write, and lives while
+//     something refers to it: lookups, counted for each client, open handles, requests on their way. Objects and
+//     handles are slots with a generation ([fsdev.HandleTable]).
+//   - A handle is an open file or directory, and belongs to the client that opened it.
+//   - A channel is what a thread has: scratch memory for calls that cannot wait, a ring for data, jobs for the rest.
+//   - The workers are goroutines on threads of their own, [Opts].Workers of them for a device, which do what may wait.
+//     A job is taken from its channel's list, queued, run, and sent back to its thread; it keeps its node and handle
+//     until then. Descriptors that nobody needs any more are closed there too, since the last close of a file that was
+//     removed frees its blocks.
+//
+// # What runs where
+//
+// A reactor must not wait for a disk. So a call is made on its thread only where the kernel says that it does not wait:
+//
+//	operation                          on the reactor                       when that would wait
+//	GETATTR, STATX                     fstat(2), statx(2) of the node       worker, if the file system is remote
+//	LOOKUP                             openat2(2) with RESOLVE_CACHED       worker
+//	READ, WRITE                        preadv2(2), pwritev2(2), RWF_NOWAIT  ring; a worker if there is no ring
+//	READ, WRITE in memory (tmpfs)      preadv2(2), pwritev2(2)
+//	FSYNC, FALLOCATE by a handle                                            ring; a worker if there is no ring
+//	FORGET, RELEASE, RELEASEDIR        all but close(2)                     the close, later, by a worker
+//	MOUNT, ABORT, FLOCK, POLL, FLUSH   no call is needed
+//	all others                                                              worker
+//
+// Reads of ext4, xfs and btrfs from the page cache never leave the thread; buffered writes do so on ext4, which has no
+// RWF_NOWAIT for them. A file system in memory is taken not to wait: that its pages may have been swapped out is
+// ignored. What is remote (NFS, CIFS, FUSE, 9P, Ceph and so on) is never asked from a reactor. "go test -bench ." has
+// the measurements: a call to fstat(2) and one to preadv2(2) take less than a microsecond, a worker that is awake
+// three, one that has to be woken up to twenty, and the kernel's own workers behind a ring about ten.
+//
+// A worker that has found nothing to do looks for more for some microseconds, one at a time, before it sleeps.
+//
+// # Containment
+//
+// Names have no slash, and are not "." or "..", except in LOOKUP, where the root is its own parent and no other way
+// up is taken that does not lead back to it. Every name is resolved beneath its directory, without following symbolic
+// links (O_NOFOLLOW, RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS). Only regular files and directories are ever opened, by
+// the descriptor of a node whose type is known, so that nothing can be put in their place; a FIFO, socket or device
+// has attributes and no more. CREATE makes a file with O_EXCL or opens the one that a LOOKUP would find. MKNOD of
+// devices is EPERM unless [Opts].Devices; RENAME_WHITEOUT, which makes one, is EINVAL.
+//
+// A directory that the host moves out of the root stays usable to clients that know it, as it would be to a process
+// that has it open; but there is no way up from it.
+//
+// There is no sandbox of the process: who shares the exported directory with somebody hostile should run it in a mount
+// namespace of its own.
+//
+// # Credentials
+//
+// What is made is made as the caller: the worker takes on his user and group, and his supplementary group if the
+// request has one, for the call, and his umask if that is left to the server. It keeps CAP_DAC_OVERRIDE meanwhile,
+// since clients check permissions themselves, with more groups than are known here. Everything else happens as the
+// user of the process, and so does everything if that may not change users: then all files are his.
+//
+// # Clients
+//
+// References are counted for each client, and UMOUNT takes away those of its client, with its handles and locks.
+// O_APPEND is obeyed by the flags of each WRITE, or those of the handle if a WRITE has none, unless the client caches
+// writes, in which case it has found the place itself, and may read what it has opened to write.
+//
+// FLOCK is between the clients of the module: processes of the host neither see the locks nor are excluded by their
+// own. A file has 4096 of them at most, and 1024 requests of a device wait.
+//
+// READDIR gives the host's cookies, which stay good as long as the host's file system says so. Of several requests by
+// one handle one runs at a time. READDIRPLUS that finds no descriptor free gives entries without objects.
+//
+// # What is not there
+//
+//   - Byte-range locks: GETLK and SETLK are ENOSYS, and clients keep them to themselves.
+//   - POSIX ACLs (the name space system of extended attributes), labels at creation, KillPriv: MOUNT does not offer
+//     them. Extended attributes are ENOSYS altogether unless [Opts].Xattr, which has the name spaces user, trusted
+//     and security.
+//   - Files without a handle (NoOpen), direct IO (O_DIRECT is ignored), IOCTL (ENOTTY).
+//   - A node has a descriptor for as long as it is known: RLIMIT_NOFILE bounds how many can be. LOOKUP is EMFILE then.
+//   - Mounts below the root are part of the export; numbers of inodes may then occur twice.
+//   - Changes on the host are not notified to clients.
+//   - SETATTR cannot set the time of change.
+package aio

@@ -1,0 +1,197 @@
+package aio
+
+import (
+	"slices"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+)
+
+// handle is an open file or directory.
+type handle struct {
+	node   *node // one reference
+	fd     int
+	flags  uint32 // of the open
+	client *client
+	refs   atomic.Int64 // one while it is open, calls and jobs under way
+	dir    *dirState    // of a directory
+
+	noWaitless atomic.Bool // RWF_NOWAIT is not for writes here
+
+	// Guarded by client.mu: links of client.handles, its number, and whether it is in the list.
+	prev   *handle
+	next   *handle
+	id     fsdev.FileHandle
+	linked bool
+	closed bool
+
+	closing closing
+}
+
+// client is what an export knows about a descriptor: what has to go when it unmounts.
+type client struct {
+	desc      *fsdev.Desc
+	writeback atomic.Bool // the client caches writes
+
+	mu      spin
+	handles *handle
+}
+
+// clientOf returns the client of a descriptor, nil if there is none yet.
+func (a *Aio) clientOf(desc *fsdev.Desc) *client {
+	for _, c := range *a.clients.Load() {
+		if c.desc == desc {
+			return c
+		}
+	}
+	return nil
+}
+
+// ensureClient returns the client of a descriptor, which may do things without having mounted.
+func (a *Aio) ensureClient(desc *fsdev.Desc) *client {
+	var made *client
+	for {
+		if c := a.clientOf(desc); c != nil {
+			return c
+		}
+		if made == nil {
+			made = &client{desc: desc}
+		}
+		old := a.clients.Load()
+		list := append(slices.Clone(*old), made)
+		if a.clients.CompareAndSwap(old, &list) {
+			return made
+		}
+	}
+}
+
+func (a *Aio) dropClient(c *client) {
+	for {
+		old := a.clients.Load()
+		list := slices.DeleteFunc(slices.Clone(*old), func(o *client) bool { return o == c })
+		if a.clients.CompareAndSwap(old, &list) {
+			return
+		}
+	}
+}
+
+// addHandle makes a handle of fd, which it takes. Errors: ENFILE (fd is closed).
+func (a *Aio) addHandle(c *client, n *node, fd int, flags uint32) (fsdev.FileHandle, syscall.Errno) {
+	h := &handle{node: n, fd: fd, flags: flags, client: c}
+	h.refs.Store(1)
+	if n.isDir() {
+		h.dir = new(dirState)
+	}
+	n.refs.Add(1) // the caller has one
+	id, ok := a.handles.Alloc(h)
+	if !ok {
+		a.put(n)
+		_ = unix.Close(fd)
+		return 0, syscall.ENFILE
+	}
+	c.mu.lock()
+	h.id = fsdev.FileHandle(id)
+	if !h.closed { // by somebody who guessed its number
+		h.linked = true
+		h.next = c.handles
+		if h.next != nil {
+			h.next.prev = h
+		}
+		c.handles = h
+	}
+	c.mu.unlock()
+	return h.id, 0
+}
+
+// handleOf returns the handle of a request with one more reference. Errors: ESTALE (the object), EBADF.
+func (a *Aio) handleOf(desc *fsdev.Desc, obj fsdev.FileObject, id fsdev.FileHandle) (*handle, syscall.Errno) {
+	h := a.handles.Get(uint64(id))
+	if h != nil && h.node.obj == obj && h.client.desc == desc {
+		for {
+			v := h.refs.Load()
+			if v == 0 {
+				break
+			}
+			if h.refs.CompareAndSwap(v, v+1) {
+				return h, 0
+			}
+		}
+	}
+	if a.objects.Get(uint64(obj)) == nil {
+		return nil, syscall.ESTALE
+	}
+	return nil, syscall.EBADF
+}
+
+// putHandle takes a reference away. The last one closes the file.
+func (a *Aio) putHandle(h *handle) {
+	if h.refs.Add(-1) == 0 {
+		h.closing.fd = h.fd
+		a.pool.close(&h.closing)
+		a.put(h.node)
+	}
+}
+
+// closeHandle ends a handle and says whether it was open: of several that try, one does. Those who waited for locks by
+// it are in woken then.
+func (a *Aio) closeHandle(id fsdev.FileHandle, woken *flockList) bool {
+	h := a.handles.Free(uint64(id))
+	if h == nil {
+		return false
+	}
+	c := h.client
+	c.mu.lock()
+	h.closed = true
+	if h.linked {
+		if h.prev != nil {
+			h.prev.next = h.next
+		} else {
+			c.handles = h.next
+		}
+		if h.next != nil {
+			h.next.prev = h.prev
+		}
+		h.prev, h.next = nil, nil
+	}
+	c.mu.unlock()
+	if t := h.node.locks.Load(); t != nil {
+		t.dropHandle(a, h, woken)
+	}
+	a.putHandle(h)
+	return true
+}
+
+// umount is UMOUNT: it takes away all that a client has.
+func (a *Aio) umount(desc *fsdev.Desc, woken *flockList) {
+	c := a.clientOf(desc)
+	if c == nil {
+		return
+	}
+	for {
+		c.mu.lock()
+		h := c.handles
+		id := fsdev.FileHandle(0)
+		if h != nil {
+			id = h.id
+		}
+		c.mu.unlock()
+		if h == nil {
+			break
+		}
+		a.closeHandle(id, woken)
+	}
+	a.objects.Range(func(_ uint64, n *node) {
+		if !n.tryRef() {
+			return
+		}
+		if t := n.locks.Load(); t != nil {
+			t.dropClient(a, c, woken)
+		}
+		a.forget(n, c, ^uint64(0))
+		a.put(n)
+	})
+	a.dropClient(c)
+}

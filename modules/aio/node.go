@@ -1,0 +1,257 @@
+package aio
+
+import (
+	"math/bits"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+)
+
+// nodeKey says which file of the host a node is.
+type nodeKey struct{ ino, dev, mnt uint64 }
+
+func keyOf(st *unix.Statx_t) nodeKey {
+	return nodeKey{st.Ino, uint64(st.Dev_major)<<32 | uint64(st.Dev_minor), st.Mnt_id}
+}
+
+// hash scatters keys: inode numbers of one file system are close together.
+func (k nodeKey) hash() uint64 {
+	h, l := bits.Mul64(k.ino^bits.RotateLeft64(k.dev, 32)^k.mnt<<48, 0x9e3779b97f4a7c15)
+	return h ^ l
+}
+
+// node is a file that clients know.
+type node struct {
+	key   nodeKey
+	typ   uint32 // S_IFMT bits
+	speed speed
+	obj   fsdev.FileObject
+	fd    int          // O_PATH
+	refs  atomic.Int64 // clients that hold lookups, handles, jobs and calls under way; the root has one more
+	locks atomic.Pointer[flockTable]
+
+	mu    spin
+	first hold // the rest is in first.next
+
+	next    *node // in the table
+	closing closing
+}
+
+// hold is how many lookups a client has of a node.
+type hold struct {
+	client *client
+	n      uint64
+	next   *hold
+}
+
+func (n *node) isDir() bool { return n.typ == unix.S_IFDIR }
+
+// tryRef adds a reference unless there is none left.
+func (n *node) tryRef() bool {
+	for {
+		v := n.refs.Load()
+		if v == 0 {
+			return false
+		}
+		if n.refs.CompareAndSwap(v, v+1) {
+			return true
+		}
+	}
+}
+
+// get returns the node of an object with one more reference, nil if it is stale.
+func (a *Aio) get(obj fsdev.FileObject) *node {
+	n := a.objects.Get(uint64(obj))
+	if n == nil || !n.tryRef() {
+		return nil
+	}
+	return n
+}
+
+// put takes a reference away. The last one ends the node.
+func (a *Aio) put(n *node) {
+	if n.refs.Add(-1) == 0 {
+		a.objects.Free(uint64(n.obj))
+		a.nodes.remove(n)
+		n.closing.fd = n.fd
+		a.pool.close(&n.closing)
+	}
+}
+
+// addLookup counts a lookup of a client. The caller has a reference.
+func (a *Aio) addLookup(n *node, c *client) {
+	if n == a.root {
+		return
+	}
+	var spare *hold
+	for {
+		n.mu.lock()
+		h := n.holdOf(c)
+		if h == nil && spare != nil {
+			spare.next = n.first.next
+			n.first.next = spare
+			h = spare
+		}
+		if h != nil {
+			h.client = c
+			h.n++
+			if h.n == 1 {
+				n.refs.Add(1)
+			}
+			n.mu.unlock()
+			return
+		}
+		n.mu.unlock()
+		spare = new(hold)
+	}
+}
+
+// holdOf returns the hold of a client, or a free one, or nil.
+func (n *node) holdOf(c *client) (free *hold) {
+	for h := &n.first; h != nil; h = h.next {
+		if h.client == c {
+			return h
+		}
+		if h.n == 0 && free == nil {
+			free = h
+		}
+	}
+	return free
+}
+
+// forget takes k lookups of a client away, or as many as there are.
+func (a *Aio) forget(n *node, c *client, k uint64) {
+	n.mu.lock()
+	last := false
+	if h := n.holdOf(c); h != nil && h.client == c && h.n > 0 && k > 0 {
+		h.n -= min(h.n, k)
+		if last = h.n == 0; last {
+			h.client = nil
+		}
+	}
+	n.mu.unlock()
+	if last {
+		a.put(n)
+	}
+}
+
+// adopt returns the node of the file that fd, an O_PATH descriptor, stands for, with one more reference. It takes fd,
+// or, if there is a node already, says which descriptor is left to be closed. Errors: ENFILE (fd is left).
+func (a *Aio) adopt(fd int, st *unix.Statx_t, sp speed) (n *node, left int, ok bool) {
+	key := keyOf(st)
+	hash := key.hash()
+	if n := a.nodes.find(key, hash); n != nil {
+		return n, fd, true
+	}
+	n = &node{key: key, typ: uint32(st.Mode) & unix.S_IFMT, speed: sp, fd: fd}
+	n.refs.Store(1)
+	id, ok := a.objects.Alloc(n)
+	if !ok {
+		return nil, fd, false
+	}
+	n.obj = fsdev.FileObject(id)
+	if old := a.nodes.insert(n, hash); old != nil {
+		a.objects.Free(id)
+		return old, fd, true
+	}
+	return n, -1, true
+}
+
+const tableShards = 1 << 10
+
+// nodeTable finds nodes by their keys.
+type nodeTable struct {
+	shards [tableShards]nodeShard
+}
+
+type nodeShard struct {
+	mu      spin
+	count   int
+	buckets []*node // as many as a power of two
+	_       [24]byte
+}
+
+func (s *nodeShard) bucket(hash uint64) **node {
+	return &s.buckets[hash/tableShards&uint64(len(s.buckets)-1)]
+}
+
+// find returns a node with one more reference, nil if there is none.
+func (t *nodeTable) find(key nodeKey, hash uint64) *node {
+	s := &t.shards[hash%tableShards]
+	s.mu.lock()
+	n := s.find(key, hash)
+	s.mu.unlock()
+	return n
+}
+
+func (s *nodeShard) find(key nodeKey, hash uint64) *node {
+	if len(s.buckets) == 0 {
+		return nil
+	}
+	for n := *s.bucket(hash); n != nil; n = n.next {
+		if n.key == key && n.tryRef() { // one that is ending is not there any more
+			return n
+		}
+	}
+	return nil
+}
+
+// insert adds a node, or returns the one that is there, with one more reference.
+func (t *nodeTable) insert(n *node, hash uint64) *node {
+	s := &t.shards[hash%tableShards]
+	var room []*node
+	for {
+		s.mu.lock()
+		if old := s.find(n.key, hash); old != nil {
+			s.mu.unlock()
+			return old
+		}
+		size := len(s.buckets)
+		if s.count < size || len(room) > size {
+			break
+		}
+		s.mu.unlock()
+		room = make([]*node, max(4, 2*size))
+	}
+	if s.count >= len(s.buckets) {
+		s.grow(room)
+	}
+	b := s.bucket(hash)
+	n.next = *b
+	*b = n
+	s.count++
+	s.mu.unlock()
+	return nil
+}
+
+func (s *nodeShard) grow(room []*node) {
+	old := s.buckets
+	s.buckets = room
+	for _, n := range old {
+		for n != nil {
+			next := n.next
+			b := s.bucket(n.key.hash())
+			n.next = *b
+			*b = n
+			n = next
+		}
+	}
+}
+
+func (t *nodeTable) remove(n *node) {
+	hash := n.key.hash()
+	s := &t.shards[hash%tableShards]
+	s.mu.lock()
+	if len(s.buckets) > 0 {
+		for p := s.bucket(hash); *p != nil; p = &(*p).next {
+			if *p == n {
+				*p = n.next
+				s.count--
+				break
+			}
+		}
+	}
+	s.mu.unlock()
+}

@@ -1,0 +1,246 @@
+package aio
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/spdk-go/spdk-go/internal/sys"
+)
+
+// The states of a job, guarded by the lock of the list it may be in.
+const (
+	jobIdle    = iota
+	jobQueued  // in pool.jobs
+	jobWaiting // in dirState.waiting
+	jobRunning // a worker or the ring has it
+)
+
+// jobList is a list of jobs.
+type jobList struct{ head, tail *job }
+
+func (q *jobList) push(j *job) {
+	j.prev, j.next = q.tail, nil
+	if q.tail != nil {
+		q.tail.next = j
+	} else {
+		q.head = j
+	}
+	q.tail = j
+}
+
+func (q *jobList) remove(j *job) {
+	if j.prev != nil {
+		j.prev.next = j.next
+	} else {
+		q.head = j.next
+	}
+	if j.next != nil {
+		j.next.prev = j.prev
+	} else {
+		q.tail = j.prev
+	}
+	j.prev, j.next = nil, nil
+}
+
+// closing is a descriptor that is to be closed, a part of what it belonged to.
+type closing struct {
+	fd   int
+	next *closing
+}
+
+// maxClosings is how many descriptors may wait to be closed before jobs have to wait for that.
+const maxClosings = 256
+
+// pool is the workers of an export and what they have to do.
+type pool struct {
+	ctx     context.Context //nolint:containedctx // never done
+	workers sync.WaitGroup
+
+	mu       spin
+	jobs     jobList
+	closings *closing // the last one first
+	toClose  int
+	idle     []*worker // asleep, or about to be
+	quit     bool
+
+	queued   atomic.Int64 // jobs, for the one who looks out for them
+	lookouts atomic.Int32 // workers that look out for jobs: one at most
+
+	hook func(j *job) // called by workers before each job; tests
+}
+
+// worker runs jobs on a thread of its own.
+type worker struct {
+	p    *pool
+	a    *Aio
+	wake chan struct{}
+
+	name  [maxName + 1]byte // the job's, each with a NUL
+	name2 [maxTarget + 1]byte
+	num   [24]byte // a descriptor's name in /proc/self/fd
+	stx   unix.Statx_t
+	iovs  [maxIovs]unix.Iovec
+	buf   []byte // for values of extended attributes
+
+	thread threadCreds
+}
+
+func (p *pool) start(a *Aio, n int) {
+	p.ctx = context.Background()
+	p.idle = make([]*worker, 0, n)
+	p.workers.Add(n)
+	for range n {
+		w := &worker{p: p, a: a, wake: make(chan struct{}, 1)}
+		go w.run()
+	}
+}
+
+// stop ends the workers when they have nothing to do any more, and waits for that.
+func (p *pool) stop() {
+	p.mu.lock()
+	p.quit = true
+	idle := p.idle
+	p.idle = nil
+	p.mu.unlock()
+	for _, w := range idle {
+		w.wake <- struct{}{}
+	}
+	p.workers.Wait()
+}
+
+// push queues a job. Any thread.
+func (p *pool) push(j *job) {
+	p.mu.lock()
+	j.state = jobQueued
+	p.jobs.push(j)
+	p.queued.Add(1)
+	w := p.toWake()
+	p.mu.unlock()
+	w.rouse()
+}
+
+// close queues a descriptor to be closed. Any thread.
+func (p *pool) close(c *closing) {
+	p.mu.lock()
+	c.next = p.closings
+	p.closings = c
+	p.toClose++
+	w := p.toWake()
+	p.mu.unlock()
+	w.rouse()
+}
+
+// toWake returns a worker to rouse, nil if one is awake and looking. It needs the lock.
+func (p *pool) toWake() *worker {
+	if len(p.idle) == 0 || p.lookouts.Load() > 0 {
+		return nil
+	}
+	w := p.idle[len(p.idle)-1] // its caches are the warmest
+	p.idle = p.idle[:len(p.idle)-1]
+	return w
+}
+
+func (w *worker) rouse() {
+	if w != nil {
+		w.wake <- struct{}{} // there is room: one that is not idle is not roused
+	}
+}
+
+// abort takes a job out of the queue and says whether it was there.
+func (p *pool) abort(j *job) bool {
+	p.mu.lock()
+	defer p.mu.unlock()
+	if j.state != jobQueued {
+		return false
+	}
+	p.jobs.remove(j)
+	p.queued.Add(-1)
+	j.state = jobIdle
+	return true
+}
+
+// take returns a job or a descriptor to close.
+func (p *pool) take() (j *job, c *closing) {
+	p.mu.lock()
+	if j = p.jobs.head; j != nil && p.toClose <= maxClosings {
+		p.jobs.remove(j)
+		j.state = jobRunning
+		p.queued.Add(-1)
+	} else if j, c = nil, p.closings; c != nil {
+		p.closings = c.next
+		p.toClose--
+	}
+	var w *worker
+	if p.jobs.head != nil {
+		w = p.toWake() // the one who took this had been looking out, perhaps
+	}
+	p.mu.unlock()
+	w.rouse()
+	return j, c
+}
+
+func (w *worker) run() {
+	defer w.p.workers.Done()
+	runtime.LockOSThread() // and never unlocked: the thread, which is not like the others, ends with the goroutine
+	w.thread.init(&w.a.creds)
+	for {
+		j, c := w.p.take()
+		switch {
+		case j != nil:
+			if w.p.hook != nil {
+				w.p.hook(j)
+			}
+			j.errno = j.run(w, j)
+			j.c.finished(j)
+		case c != nil:
+			_ = sys.Close(c.fd)
+		case w.lookOut():
+		case !w.sleep():
+			return
+		}
+	}
+}
+
+// lookFor is how long a worker looks out for jobs before it sleeps, in nanoseconds: about what waking it takes.
+const lookFor = 20_000
+
+// lookOut waits for a job without sleeping, for a short while, and says whether there is one. One worker does so at a
+// time, and none if it would need the CPU of who could bring one.
+func (w *worker) lookOut() bool {
+	p := w.p
+	if runtime.GOMAXPROCS(0) == 1 || !p.lookouts.CompareAndSwap(0, 1) {
+		return false
+	}
+	end := sys.Ticks() + lookTicks
+	for sys.Ticks() < end && p.queued.Load() == 0 {
+		for range 8 {
+			sys.Pause()
+		}
+	}
+	p.lookouts.Store(0)
+	return p.queued.Load() != 0
+}
+
+var lookTicks = uint64(lookFor * float64(sys.TicksHz()) / 1e9)
+
+// sleep waits until there may be something to do, and says whether there ever will be.
+func (w *worker) sleep() bool {
+	p := w.p
+	p.mu.lock()
+	if p.jobs.head != nil || p.closings != nil {
+		p.mu.unlock()
+		return true
+	}
+	if p.quit {
+		p.mu.unlock()
+		return false
+	}
+	p.idle = append(p.idle, w) // has room
+	p.mu.unlock()
+	<-w.wake
+	return true
+}

@@ -1,0 +1,181 @@
+package aio
+
+import (
+	"math"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/uring"
+	"github.com/spdk-go/spdk-go/reactor"
+)
+
+type ringHandle = uring.Handle
+
+// ring is what a channel does data with that have to be waited for.
+type ring struct {
+	c      *channel
+	r      *uring.Ring
+	q      *uring.Queue // nil: there is none
+	wake   int          // what the kernel writes to when something is done
+	poller *reactor.Poller
+	intr   *reactor.Interrupt
+	due    bool // flush is about to be called
+	polled bool // the poller runs
+}
+
+const ringEntries = 128
+
+// open makes the ring, if that is possible. A thread may move to another reactor, so that it is a ring for any.
+func (r *ring) open(c *channel) {
+	r.c = c
+	if c.a.o.NoRing {
+		return
+	}
+	u, err := uring.Open(uring.Options{Entries: ringEntries})
+	if err != nil {
+		return
+	}
+	r.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		_ = u.Close()
+		return
+	}
+	if err = u.RegisterEventfd(r.wake, false); err == nil {
+		r.intr, err = c.t.RegisterInterruptExt("aio_ring", r.wake, reactor.FDOpts{Type: reactor.FDTypeEventfd}, wakeRing, r)
+	}
+	if err != nil {
+		_ = u.Close()
+		_ = unix.Close(r.wake)
+		return
+	}
+	r.r = u
+	r.q = uring.NewQueue(u, uring.QueueOptions{IOVs: 16})
+	r.poller = c.t.RegisterPoller("aio_ring", pollRing, r, 0)
+	r.poller.RegisterInterrupt(nil, nil)
+	r.poller.Pause()
+}
+
+func (r *ring) close() {
+	if r.q == nil {
+		return
+	}
+	r.poller.Unregister()
+	r.intr.Unregister()
+	_ = r.q.Close(0) // there is nothing in flight
+	_ = r.r.Close()
+	_ = unix.Close(r.wake)
+}
+
+// start submits a job, and says whether it could.
+func (r *ring) start(j *job) bool {
+	if r.q == nil {
+		return false
+	}
+	op := r.q.Get(ringDone, j)
+	if op == nil {
+		return false
+	}
+	io, fd := j.io, j.h.fd
+	switch io.Type {
+	case fsdev.IORead:
+		op.Read(fd, j.data(), int64(io.Offset)+int64(j.moved))
+	case fsdev.IOWrite:
+		op.Write(fd, j.data(), int64(io.Offset)+int64(j.moved))
+		op.SQE.OpFlags = appends(j.h, io)
+	case fsdev.IOFsync, fsdev.IOFsyncdir:
+		flags := uint32(0)
+		if io.Datasync {
+			flags = uring.IORING_FSYNC_DATASYNC
+		}
+		op.SQE.PrepFsync(fd, flags)
+	case fsdev.IOFallocate:
+		if io.Offset > math.MaxInt64 || io.Length > math.MaxInt64 {
+			r.q.Drop(op)
+			return false
+		}
+		op.SQE.PrepFallocate(fd, io.Mode, int64(io.Offset), int64(io.Length))
+	}
+	j.state, j.inRing = jobRunning, true
+	j.handle = r.q.Start(op)
+	if !r.due {
+		r.due = true
+		r.c.t.Defer(flushRing, r) // what the round brings goes to the kernel together
+	}
+	return true
+}
+
+// data returns what is left to be moved.
+func (j *job) data() [][]byte {
+	skip, size := j.moved, int(j.io.Size)-j.moved
+	for _, b := range j.io.Iovs {
+		if skip >= len(b) {
+			skip -= len(b)
+			continue
+		}
+		b = b[skip:min(len(b), skip+size)]
+		skip = 0
+		if size -= len(b); len(b) > 0 {
+			j.bufs = append(j.bufs, b)
+		}
+		if size == 0 {
+			break
+		}
+	}
+	return j.bufs
+}
+
+func flushRing(_ *reactor.Thread, ctx any) {
+	r := ctx.(*ring)
+	r.due = false
+	if !r.polled {
+		r.polled = true
+		r.poller.Resume()
+	}
+	r.poll()
+}
+
+func wakeRing(_ *reactor.Thread, ctx any) reactor.PollerResult { return ctx.(*ring).poll() }
+func pollRing(_ *reactor.Thread, ctx any) reactor.PollerResult { return ctx.(*ring).poll() }
+
+func (r *ring) poll() reactor.PollerResult {
+	n := r.q.Poll()
+	if r.q.InFlight() == 0 && r.polled && !r.due {
+		r.polled = false
+		r.poller.Pause()
+	}
+	if n > 0 || r.q.Busy() {
+		return reactor.Busy
+	}
+	return reactor.Idle
+}
+
+func ringDone(ctx any, res uring.Result) {
+	j := ctx.(*job)
+	errno := res.Errno
+	if errno == syscall.ECANCELED {
+		errno = syscall.EINTR
+	}
+	if t := j.io.Type; t == fsdev.IORead || t == fsdev.IOWrite {
+		n := j.moved + res.N
+		j.io.OutSize = uint64(n)
+		if n > 0 && errno != syscall.EINTR {
+			errno = 0 // a part is a success; who asks for the rest hears of the error
+		}
+	}
+	j.inRing = false
+	j.c.complete(j, errno)
+}
+
+// cancel asks for the early end of a job.
+func (r *ring) cancel(j *job) syscall.Errno {
+	if errno := r.q.Cancel(j.handle); errno != 0 {
+		return syscall.EALREADY
+	}
+	if !r.due {
+		r.due = true
+		r.c.t.Defer(flushRing, r)
+	}
+	return 0
+}
