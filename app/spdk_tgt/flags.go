@@ -14,6 +14,7 @@ import (
 
 	"github.com/spdk-go/spdk-go/app"
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
+	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/reactor"
 )
 
@@ -28,6 +29,7 @@ type config struct {
 	stats      bool
 	memfs      []memfsSpec
 	null       []string
+	aio        []aioSpec
 	mounts     []mountSpec
 }
 
@@ -35,6 +37,12 @@ type memfsSpec struct {
 	name   string
 	size   uint64 // bytes; 0: the module's default
 	inodes uint64 // 0: the module's default
+}
+
+// aioSpec is a directory to export.
+type aioSpec struct {
+	name string
+	opts aio.Opts
 }
 
 type mountSpec struct{ name, dir string }
@@ -77,6 +85,11 @@ func newFlags() (*pflag.FlagSet, *config) {
 		"create a memory file system, as in `NAME[,OPTION=N]`..., e.g. mem0 or mem0,size=4G,inodes=100000. The "+
 			"options are size (bytes, or with a suffix K, M, G or T; else half of the machine's memory) and inodes "+
 			"(else one for every 4K of size). May be repeated", setMemfs)
+	value("aio", "", "none",
+		"export a directory of the host, as in `NAME:DIR[,OPTION]`..., e.g. data0:/srv/data or data0:/srv/data,ro. The "+
+			"options are ro (refuse changes), xattr (allow extended attributes), writeback (let the kernel cache writes) "+
+			"and workers=N (threads for what has to wait, else one per CPU and at least 4). The directory must not have a "+
+			"comma. May be repeated", setAio)
 	value("null", "", "none",
 		"create the device `NAME`, which does nothing, for benchmarks, e.g. null0. May be repeated", setNull)
 	value("mount", "", "none",
@@ -112,6 +125,8 @@ Flags:
 %[2]s
 Example: a memory file system of 4 GiB, served by two reactors:
   %[1]s --cpumask 0x3 --memfs mem0,size=4G --mount mem0=/mnt/mem
+A directory of the host:
+  %[1]s --aio data0:/srv/data --mount data0=/mnt/data
 
 Exit code: 0 after an orderly end, 1 if something failed, 2 for a wrong flag or
 value.
@@ -200,6 +215,45 @@ func setMemfs(c *config, v string) error {
 	return nil
 }
 
+func setAio(c *config, v string) error {
+	name, rest, ok := strings.Cut(v, ":")
+	dir, opts, more := strings.Cut(rest, ",")
+	if !ok || dir == "" {
+		return fmt.Errorf("%q is not NAME:DIR[,OPTION]...", v)
+	}
+	if err := checkName(name); err != nil {
+		return err
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	spec := aioSpec{name: name, opts: aio.Opts{Root: abs}}
+	for more {
+		var opt string
+		opt, opts, more = strings.Cut(opts, ",")
+		key, val, hasVal := strings.Cut(opt, "=")
+		switch {
+		case opt == "ro":
+			spec.opts.ReadOnly = true
+		case opt == "xattr":
+			spec.opts.Xattr = true
+		case opt == "writeback":
+			spec.opts.Writeback = true
+		case key == "workers" && hasVal:
+			n, err := strconv.ParseUint(val, 10, 10)
+			if err != nil || n == 0 {
+				return fmt.Errorf("workers: %q is not a number from 1 to 1023", val)
+			}
+			spec.opts.Workers = int(n)
+		default:
+			return fmt.Errorf("%q is not an option of aio (want ro, xattr, writeback or workers=N)", opt)
+		}
+	}
+	c.aio = append(c.aio, spec)
+	return nil
+}
+
 func setNull(c *config, v string) error {
 	if err := checkName(v); err != nil {
 		return err
@@ -272,6 +326,16 @@ func (c *config) check() error {
 	names := append([]string(nil), c.null...)
 	for _, m := range c.memfs {
 		names = append(names, m.name)
+	}
+	for _, m := range c.aio {
+		names = append(names, m.name)
+		st, err := os.Stat(m.opts.Root)
+		if err == nil && !st.IsDir() {
+			err = fmt.Errorf("%s is not a directory", m.opts.Root)
+		}
+		if err != nil {
+			return fmt.Errorf("--aio: %w", err)
+		}
 	}
 	for _, name := range names {
 		if devices[name] {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spdk-go/spdk-go/app"
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
+	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/reactor"
 )
 
@@ -49,6 +50,9 @@ func TestParseArgs(t *testing.T) {
 			null:   []string{"null0"},
 			mounts: []mountSpec{{"mem0", dir}, {"null0", dir2}},
 		}},
+		{"directories of the host", []string{"--aio", "a:" + dir, "--aio=b:" + dir2 + ",ro,xattr,writeback,workers=7"},
+			config{aio: []aioSpec{{"a", aio.Opts{Root: dir}},
+				{"b", aio.Opts{Root: dir2, ReadOnly: true, Xattr: true, Writeback: true, Workers: 7}}}}},
 		{"short flag", []string{"-m", mask}, config{cpumask: cpuset}},
 		{"short flag with its value", []string{"-m" + mask}, config{cpumask: cpuset}},
 		{"short flag with an equals sign", []string{"-m=" + mask}, config{cpumask: cpuset}},
@@ -73,7 +77,8 @@ func TestParseArgs(t *testing.T) {
 			if test.want.maxWrite == 0 {
 				test.want.maxWrite = defaultWrite
 			}
-			diff := cmp.Diff(&test.want, got, cmp.AllowUnexported(config{}, memfsSpec{}, mountSpec{}, reactor.Cpuset{}))
+			diff := cmp.Diff(&test.want, got, cmp.AllowUnexported(config{}, memfsSpec{}, aioSpec{}, mountSpec{},
+				reactor.Cpuset{}))
 			if diff != "" {
 				t.Errorf("config (-want +got):\n%s", diff)
 			}
@@ -154,6 +159,15 @@ func badFlags(t *testing.T) []struct {
 			`invalid argument "5000" for "--max-write" flag: "5000" is not a multiple of 4K from 4K to 1M`},
 		{"max-write overflow", []string{"--max-write", "99999999T"},
 			`invalid argument "99999999T" for "--max-write" flag: "99999999T" is not a size`},
+		{"aio without a directory", []string{"--aio", "a"}, `invalid argument "a" for "--aio" flag: "a" is not NAME:DIR`},
+		{"aio with an empty directory", []string{"--aio", "a:"}, `invalid argument "a:" for "--aio" flag: "a:" is not`},
+		{"aio without a name", []string{"--aio", ":" + dir}, `"" is not a device name`},
+		{"aio option", []string{"--aio", "a:" + dir + ",fast"}, `"fast" is not an option of aio`},
+		{"aio option with a value", []string{"--aio", "a:" + dir + ",ro=1"}, `"ro=1" is not an option of aio`},
+		{"aio trailing comma", []string{"--aio", "a:" + dir + ","}, `"" is not an option of aio`},
+		{"aio workers", []string{"--aio", "a:" + dir + ",workers=0"}, `workers: "0" is not a number from 1 to 1023`},
+		{"aio no such directory", []string{"--aio", "a:" + dir + "/none"}, "--aio: stat "},
+		{"aio no directory", []string{"--aio", "a:" + file}, "--aio: " + file + " is not a directory"},
 		{"memfs empty", []string{"--memfs", ""}, `invalid argument "" for "--memfs" flag: "" is not a device name`},
 		{"memfs with a blank", []string{"--memfs", "a b"},
 			`invalid argument "a b" for "--memfs" flag: "a b" is not a device name`},

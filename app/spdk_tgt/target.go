@@ -11,6 +11,7 @@ import (
 
 	"github.com/spdk-go/spdk-go/app"
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
+	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/modules/memfs"
 	"github.com/spdk-go/spdk-go/modules/null"
 	"github.com/spdk-go/spdk-go/reactor"
@@ -127,6 +128,13 @@ func (tg *target) createDevices() (devices []device, err error) {
 				return err
 			}
 			devices = append(devices, deviceOf(spec.name, f, memfs.Delete))
+		}
+		for _, spec := range tg.cfg.aio {
+			f, err := aio.Create(t, spec.name, spec.opts)
+			if err != nil {
+				return err
+			}
+			devices = append(devices, deviceOf(spec.name, f, aio.Delete))
 		}
 		for _, name := range tg.cfg.null {
 			f, err := null.Create(t, name)

@@ -100,8 +100,8 @@ func (t *threadCreds) become(io *fsdev.IO) (perm uint32, errno syscall.Errno) {
 
 // fsCaps are the capabilities that go when the user that accesses files changes from root to another.
 // See capabilities(7).
-const fsCaps = capMacOverride | 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH | 1<<unix.CAP_FOWNER |
-	1<<unix.CAP_FSETID | 1<<unix.CAP_LINUX_IMMUTABLE | 1<<unix.CAP_MKNOD
+const fsCaps = capMacOverride | 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_DAC_READ_SEARCH |
+	1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID | 1<<unix.CAP_LINUX_IMMUTABLE | 1<<unix.CAP_MKNOD
 
 const capMacOverride = 1 << 32
 
