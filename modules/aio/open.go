@@ -10,7 +10,7 @@ import (
 )
 
 // openFlags are those of a client's open that the host's open gets too. O_APPEND is obeyed by each WRITE, O_DIRECT
-// would want buffers that nobody promises, and what else there is either concerns names or is the client's own business.
+// would want buffers that nobody promises, and what else there is either concerns names or is for the client to obey.
 const openFlags = unix.O_ACCMODE | unix.O_TRUNC | unix.O_SYNC | unix.O_DSYNC
 
 // hostFlags turns the flags of a client's open of a regular file into ours.

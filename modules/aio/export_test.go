@@ -1,0 +1,25 @@
+package aio
+
+import "github.com/spdk-go/spdk-go/fsdev"
+
+// SetHook has fn called by workers before each job.
+func SetHook(a *Aio, fn func(t fsdev.IOType)) {
+	a.pool.hook = func(j *job) { fn(j.io.Type) }
+}
+
+// Counts returns how many nodes and handles there are.
+func Counts(a *Aio) (nodes, handles int) { return a.objects.Len(), a.handles.Len() }
+
+// TableLen counts the nodes in the table.
+func TableLen(a *Aio) (n int) {
+	for i := range a.nodes.shards {
+		s := &a.nodes.shards[i]
+		s.mu.lock()
+		n += s.count
+		s.mu.unlock()
+	}
+	return n
+}
+
+// SwitchesUsers says whether files are made as who asks for them.
+func SwitchesUsers(a *Aio) bool { return a.creds.switches }
