@@ -1,0 +1,67 @@
+package aio_test
+
+import (
+	"syscall"
+	"testing"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/iochannel"
+	"github.com/spdk-go/spdk-go/reactor"
+)
+
+// client is one that has no dispatcher before it.
+type client struct {
+	*rig
+	desc *fsdev.Desc
+	ch   *iochannel.Channel
+	root fsdev.FileObject
+}
+
+func direct(tb testing.TB, r *rig) *client {
+	tb.Helper()
+	c := &client{rig: r}
+	var err error
+	c.desc, err = fsdev.Open(r.t, "aio0", func(*reactor.Thread, fsdev.EventType, *fsdev.Fsdev, any) {}, nil)
+	must(tb, err)
+	c.ch = c.desc.IOChannel(r.t)
+	mounted := false
+	if errno := c.desc.Mount(c.ch, 0, &fsdev.MountOpts{MaxWrite: 1 << 20}, func(_ any, _ *iochannel.Channel,
+		errno syscall.Errno, _ *fsdev.MountOpts, root fsdev.FileObject) {
+		mounted, c.root = errno == 0, root
+	}, nil); errno != 0 {
+		tb.Fatal(errno)
+	}
+	r.until(func() bool { return mounted })
+	tb.Cleanup(func() {
+		done := false
+		c.desc.Umount(c.ch, 0, func(any, *iochannel.Channel, syscall.Errno) { done = true }, nil)
+		r.until(func() bool { return done })
+		c.ch.Put()
+		c.desc.Close()
+	})
+	return c
+}
+
+// create makes a file and gives everything that it gets back.
+func (c *client) create(name string, mode uint32, by *fsdev.Creator) (errno syscall.Errno) {
+	c.Helper()
+	done := false
+	var obj fsdev.FileObject
+	var h fsdev.FileHandle
+	e := c.desc.Create(c.ch, 0, c.root, []byte(name), mode, syscall.O_RDWR|syscall.O_EXCL, by, func(_ any,
+		_ *iochannel.Channel, err syscall.Errno, o fsdev.FileObject, _ *fsdev.Attr, fh fsdev.FileHandle) {
+		done, errno, obj, h = true, err, o, fh
+	}, nil)
+	if e != 0 {
+		c.Fatal(e)
+	}
+	c.until(func() bool { return done })
+	if errno == 0 {
+		left := 2
+		count := func(any, *iochannel.Channel, syscall.Errno) { left-- }
+		c.desc.Release(c.ch, 0, obj, h, count, nil)
+		c.desc.Forget(c.ch, 0, obj, 1, count, nil)
+		c.until(func() bool { return left == 0 })
+	}
+	return errno
+}

@@ -1,0 +1,13 @@
+package aio_test
+
+import "testing"
+
+// reason is why a test cannot run here.
+type reason string
+
+const needsRoot reason = "this user may not mount or act as others: run as root"
+
+func skip(tb testing.TB, why reason) {
+	tb.Helper()
+	tb.Skip(string(why))
+}
