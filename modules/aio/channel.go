@@ -48,7 +48,7 @@ type job struct {
 	woken      flockList
 
 	bufs   [][]byte // data: what the ring is given
-	moved  int      // data: bytes that were moved before
+	moved  int      // data: bytes that were moved before; READDIR: entries that were taken
 	inRing bool
 	handle ringHandle
 }
@@ -65,7 +65,7 @@ func destroyChannel(_ *iochannel.Channel, c *channel) { c.ring.close() }
 
 // clientOf is Aio.ensureClient with a memory.
 func (c *channel) clientOf(desc *fsdev.Desc) *client {
-	if cl := c.client; cl != nil && cl.desc == desc {
+	if cl := c.client; cl != nil && cl.desc == desc && !cl.gone.Load() {
 		return cl
 	}
 	c.client = c.a.ensureClient(desc)
@@ -151,11 +151,11 @@ func completeJobs(_ *reactor.Thread, ctx any) {
 func (c *channel) complete(j *job, errno syscall.Errno) {
 	switch j.io.Type {
 	case fsdev.IOReaddir:
-		if !c.emit(j, errno) {
-			return // there is more
+		var done bool
+		if done, errno = c.emit(j, errno); !done {
+			return
 		}
 	case fsdev.IOUmount:
-		c.client = nil
 		c.completeWoken(&j.woken)
 	}
 	c.freeJob(j).Complete(errno)
@@ -198,6 +198,8 @@ func (c *channel) abort(target *fsdev.IO) syscall.Errno {
 		switch {
 		case x.inRing:
 			return c.ring.cancel(x)
+		case x.io.Type == fsdev.IOReaddir && x.moved > 0:
+			return syscall.EALREADY // the client has references by it
 		case c.a.pool.abort(x):
 			c.leaveDir(x)
 		case !c.leaveWaiting(x):

@@ -2,6 +2,7 @@ package aio
 
 import (
 	"math"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -44,36 +45,30 @@ func (c *channel) data(io *fsdev.IO) syscall.Errno {
 	return errLater
 }
 
+// errNoWaitless is errLater, and says that there is no use in trying again. It never leaves the package.
+const errNoWaitless = syscall.Errno(0xfffc)
+
 // readNow reads what it can without waiting. errLater says that there is more to read.
 func (c *channel) readNow(h *handle, io *fsdev.IO) (moved int, errno syscall.Errno) {
-	flags := uint32(unix.RWF_NOWAIT)
-	switch h.node.speed {
-	case remote:
-		return 0, errLater
-	case memory:
-		flags = 0
-	}
-	return moveAll(h.fd, io, c.iovs[:], 0, flags, false)
+	return c.moveNow(h, io, &h.slowReads, 0, false)
 }
 
 // writeNow is readNow for WRITE.
 func (c *channel) writeNow(h *handle, io *fsdev.IO) (moved int, errno syscall.Errno) {
-	flags := uint32(unix.RWF_NOWAIT)
-	switch h.node.speed {
-	case remote:
+	return c.moveNow(h, io, &h.slowWrites, appends(h, io), true)
+}
+
+func (c *channel) moveNow(h *handle, io *fsdev.IO, slow *atomic.Bool, flags uint32, write bool) (int, syscall.Errno) {
+	if h.node.speed == remote || slow.Load() {
 		return 0, errLater
-	case memory:
-		flags = 0
-	default:
-		if h.noWaitless.Load() {
-			return 0, errLater
-		}
 	}
-	moved, errno = moveAll(h.fd, io, c.iovs[:], 0, flags|appends(h, io), true)
-	if errno == errLater && moved == 0 && h.node.typ == unix.S_IFREG && flags != 0 {
-		if _, e := sys.Pwritev2(h.fd, nil, 0, unix.RWF_NOWAIT); e == syscall.EOPNOTSUPP {
-			h.noWaitless.Store(true)
-		}
+	if h.node.speed == disk {
+		flags |= unix.RWF_NOWAIT
+	}
+	moved, errno := moveAll(h.fd, io, c.iovs[:], 0, flags, write)
+	if errno == errNoWaitless {
+		slow.Store(true)
+		errno = errLater
 	}
 	return moved, errno
 }
@@ -93,8 +88,8 @@ func appends(h *handle, io *fsdev.IO) uint32 {
 }
 
 // moveAll reads or writes the data of a request from byte moved of it on, until all is moved, the file ends, or an
-// error; a write that can be done in part is. With RWF_NOWAIT it returns errLater if there is more to do, which then
-// fits below the end of the longest file.
+// error; a write that can be done in part is. With RWF_NOWAIT it returns errLater or errNoWaitless if there is
+// more to do.
 func moveAll(fd int, io *fsdev.IO, iovs []unix.Iovec, moved int, flags uint32, write bool) (int, syscall.Errno) {
 	size := int(io.Size)
 	if room := math.MaxInt64 - io.Offset; uint64(size) > room {
@@ -120,8 +115,10 @@ func moveAll(fd int, io *fsdev.IO, iovs []unix.Iovec, moved int, flags uint32, w
 				return moved, 0
 			}
 		case errno == syscall.EINTR:
-		case flags&unix.RWF_NOWAIT != 0 && (errno == syscall.EAGAIN || errno == syscall.EOPNOTSUPP):
+		case flags&unix.RWF_NOWAIT != 0 && errno == syscall.EAGAIN:
 			return moved, errLater
+		case flags&unix.RWF_NOWAIT != 0 && errno == syscall.EOPNOTSUPP:
+			return moved, errNoWaitless
 		case moved > 0:
 			return moved, 0
 		default:

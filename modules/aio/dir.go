@@ -188,9 +188,10 @@ func (w *worker) statEntry(d *node, e *dirEntry) syscall.Errno {
 	return errno
 }
 
-// emit gives the client the entries that a worker has got ready, and says whether the request is done: if not, it has
-// been queued again.
-func (c *channel) emit(j *job, errno syscall.Errno) bool {
+// emit gives the client the entries that a worker has got ready, and says whether the request is done, and how: if not,
+// it has been queued again. What the client has taken counts, so that such a request does not fail any more: the client
+// comes back for the rest.
+func (c *channel) emit(j *job, errno syscall.Errno) (bool, syscall.Errno) {
 	s := j.h.dir
 	io := j.io
 	taken := errno == 0
@@ -202,7 +203,9 @@ func (c *channel) emit(j *job, errno syscall.Errno) bool {
 				obj = e.node.obj
 				c.a.addLookup(e.node, c.clientOf(io.Desc())) // first: the client may use the object at once
 			}
-			if taken = io.Emit(e.name, obj, &e.attr, e.next); !taken {
+			if taken = io.Emit(e.name, obj, &e.attr, e.next); taken {
+				j.moved++
+			} else {
 				if e.node != nil {
 					c.a.forget(e.node, c.clientOf(io.Desc()), 1)
 				}
@@ -214,12 +217,16 @@ func (c *channel) emit(j *job, errno syscall.Errno) bool {
 			e.node = nil
 		}
 	}
+	s.n = 0
 	// A chunk whose entries have all gone is empty, and not the end.
 	if taken && !s.finished {
 		io.Offset = s.pos
 		c.a.pool.push(j)
-		return false
+		return false, 0
 	}
 	c.leaveDir(j)
-	return true
+	if j.moved > 0 {
+		errno = 0
+	}
+	return true, errno
 }

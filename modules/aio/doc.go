@@ -83,5 +83,6 @@
 //   - A node has a descriptor for as long as it is known: RLIMIT_NOFILE bounds how many can be. LOOKUP is EMFILE then.
 //   - Mounts below the root are part of the export; numbers of inodes may then occur twice.
 //   - Changes on the host are not notified to clients.
-//   - SETATTR cannot set the time of change.
+//   - SETATTR cannot set the time of change, and what it has done before an error stays.
+//   - What makes a file and then finds no descriptor left for it fails with EMFILE, and the file is there all the same.
 package aio

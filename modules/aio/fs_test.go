@@ -170,7 +170,9 @@ func TestReaddirPlusWithoutDescriptors(t *testing.T) {
 	seen, without := map[string]int{}, 0
 	buf := make([]byte, 4096)
 	for off := uint64(0); ; {
-		a := r.ok(func(fn loopback.ReplyFunc, ctx any) syscall.Errno { return r.c.Readdir(root, fh, off, true, buf, fn, ctx) })
+		a := r.ok(func(fn loopback.ReplyFunc, ctx any) syscall.Errno {
+			return r.c.Readdir(root, fh, off, true, buf, fn, ctx)
+		})
 		n := 0
 		if !loopback.ParseDirents(a.data, true, func(e *loopback.Dirent) bool {
 			n++

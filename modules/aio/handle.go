@@ -19,7 +19,9 @@ type handle struct {
 	refs   atomic.Int64 // one while it is open, calls and jobs under way
 	dir    *dirState    // of a directory
 
-	noWaitless atomic.Bool // RWF_NOWAIT is not for writes here
+	// RWF_NOWAIT is not for reads, or writes, here.
+	slowReads  atomic.Bool
+	slowWrites atomic.Bool
 
 	// Guarded by client.mu: links of client.handles, its number, and whether it is in the list.
 	prev   *handle
@@ -35,6 +37,7 @@ type handle struct {
 type client struct {
 	desc      *fsdev.Desc
 	writeback atomic.Bool // the client caches writes
+	gone      atomic.Bool // it has unmounted; should it come back it is another one
 
 	mu      spin
 	handles *handle
@@ -69,6 +72,7 @@ func (a *Aio) ensureClient(desc *fsdev.Desc) *client {
 }
 
 func (a *Aio) dropClient(c *client) {
+	c.gone.Store(true)
 	for {
 		old := a.clients.Load()
 		list := slices.DeleteFunc(slices.Clone(*old), func(o *client) bool { return o == c })

@@ -151,7 +151,9 @@ func (r *rig) getattr(node, fh uint64) opFunc {
 }
 
 func (r *rig) create(node uint64, name string, flags uint32) opFunc {
-	return func(fn loopback.ReplyFunc, ctx any) syscall.Errno { return r.c.Create(node, name, 0o644, flags, fn, ctx) }
+	return func(fn loopback.ReplyFunc, ctx any) syscall.Errno {
+		return r.c.Create(node, name, 0o644, flags, fn, ctx)
+	}
 }
 
 func (r *rig) open(node uint64, flags uint32) opFunc {

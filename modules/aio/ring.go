@@ -53,7 +53,8 @@ func (r *ring) open(c *channel) {
 	r.r = u
 	r.q = uring.NewQueue(u, uring.QueueOptions{IOVs: 16})
 	r.poller = c.t.RegisterPoller("aio_ring", pollRing, r, 0)
-	r.poller.RegisterInterrupt(nil, nil)
+	u.SetEventfd(false) // as long as the thread looks by itself
+	r.poller.RegisterInterrupt(armRing, r)
 	r.poller.Pause()
 }
 
@@ -135,6 +136,9 @@ func flushRing(_ *reactor.Thread, ctx any) {
 	}
 	r.poll()
 }
+
+// armRing has the kernel wake the thread, or not.
+func armRing(_ *reactor.Poller, ctx any, sleeps bool) { ctx.(*ring).r.SetEventfd(sleeps) }
 
 func wakeRing(_ *reactor.Thread, ctx any) reactor.PollerResult { return ctx.(*ring).poll() }
 func pollRing(_ *reactor.Thread, ctx any) reactor.PollerResult { return ctx.(*ring).poll() }
