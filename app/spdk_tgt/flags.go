@@ -87,9 +87,9 @@ func newFlags() (*pflag.FlagSet, *config) {
 			"(else one for every 4K of size). May be repeated", setMemfs)
 	value("aio", "", "none",
 		"export a directory of the host, as in `NAME:DIR[,OPTION]`..., e.g. data0:/srv/data or data0:/srv/data,ro. The "+
-			"options are ro (refuse changes), xattr (allow extended attributes), writeback (let the kernel cache writes) "+
-			"and workers=N (threads for what has to wait, else one per CPU and at least 4). The directory must not have a "+
-			"comma. May be repeated", setAio)
+			"options are ro (refuse changes), xattr (allow extended attributes), writeback (let the kernel cache "+
+			"writes), devices (allow device files to be made) and workers=N (threads for what has to wait, else one per CPU "+
+			"and at least 4). The directory must not have a comma. May be repeated", setAio)
 	value("null", "", "none",
 		"create the device `NAME`, which does nothing, for benchmarks, e.g. null0. May be repeated", setNull)
 	value("mount", "", "none",
@@ -240,6 +240,8 @@ func setAio(c *config, v string) error {
 			spec.opts.Xattr = true
 		case opt == "writeback":
 			spec.opts.Writeback = true
+		case opt == "devices":
+			spec.opts.Devices = true
 		case key == "workers" && hasVal:
 			n, err := strconv.ParseUint(val, 10, 10)
 			if err != nil || n == 0 {
@@ -247,7 +249,7 @@ func setAio(c *config, v string) error {
 			}
 			spec.opts.Workers = int(n)
 		default:
-			return fmt.Errorf("%q is not an option of aio (want ro, xattr, writeback or workers=N)", opt)
+			return fmt.Errorf("%q is not an option of aio (want ro, xattr, writeback, devices or workers=N)", opt)
 		}
 	}
 	c.aio = append(c.aio, spec)

@@ -124,8 +124,8 @@ func cpuTime(b *testing.B) int64 {
 	return u.Utime.Nano() + u.Stime.Nano()
 }
 
-// BenchmarkLoopback is what docs and issues compare with SPDK's module: everything but a kernel, on one thread, with the
-// data in the page cache.
+// BenchmarkLoopback is to be compared with SPDK's module: everything but a kernel, on one thread, with the data in the
+// page cache.
 func BenchmarkLoopback(b *testing.B) {
 	for _, p := range places {
 		for _, op := range []struct {

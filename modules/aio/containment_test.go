@@ -50,8 +50,8 @@ func TestNoWayUp(t *testing.T) {
 	a := r.ok(r.lookup(root, "a")).r.Entry
 	b := r.ok(r.lookup(a.Node, "b")).r.Entry
 	self := r.ok(r.lookup(root, ".")).r.Entry
-	for _, path := range [][]string{{".."}, {".", ".."}, {"..", ".."}, {"a", "..", ".."}, {"a", "b", "..", "..", "..", ".."},
-		{"a", ".", "..", ".", "..", "a", ".."}} {
+	for _, path := range [][]string{{".."}, {".", ".."}, {"..", ".."}, {"a", "..", ".."},
+		{"a", "b", "..", "..", "..", ".."}, {"a", ".", "..", ".", "..", "a", ".."}} {
 		at := uint64(root)
 		for _, name := range path {
 			e := r.ok(r.lookup(at, name)).r.Entry
@@ -180,7 +180,9 @@ func TestSpecialFilesAreNotOpened(t *testing.T) {
 	r := newRig(t, aio.Opts{Root: export})
 	for _, name := range names {
 		e := r.ok(r.lookup(root, name)).r.Entry
-		for _, flags := range []uint32{syscall.O_RDONLY, syscall.O_WRONLY, syscall.O_RDWR, syscall.O_RDWR | syscall.O_TRUNC} {
+		for _, flags := range []uint32{
+			syscall.O_RDONLY, syscall.O_WRONLY, syscall.O_RDWR, syscall.O_RDWR | syscall.O_TRUNC,
+		} {
 			r.want(syscall.ENXIO, r.open(e.Node, flags))
 			r.want(syscall.ENXIO, r.create(root, name, flags|syscall.O_CREAT))
 		}

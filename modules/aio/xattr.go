@@ -2,6 +2,7 @@ package aio
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -19,6 +20,8 @@ func checkXattr(name []byte) syscall.Errno {
 		return syscall.ERANGE
 	case bytes.IndexByte(name, 0) >= 0:
 		return syscall.EINVAL
+	case slices.Contains(xattrSpaces, string(name)):
+		return syscall.EINVAL // nothing follows
 	case !passesXattr(string(name)):
 		return syscall.EOPNOTSUPP
 	}
@@ -36,8 +39,7 @@ func passesXattr(name string) bool {
 
 // path returns the path of a node's descriptor: the calls that take descriptors refuse O_PATH.
 func (w *worker) path(n *node) string {
-	name := w.fdName(n.fd)
-	_ = name
+	w.fdName(n.fd)
 	return "/proc/self/fd/" + string(w.num[:bytes.IndexByte(w.num[:], 0)])
 }
 

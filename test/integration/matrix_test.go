@@ -85,25 +85,51 @@ func TestMatrix(t *testing.T) {
 	for _, c := range cells {
 		t.Run(fmt.Sprintf("reactors=%d/cache=%s", c.reactors, c.cache), func(t *testing.T) {
 			c.whole = c.whole || *long
-			tg := startTarget(t, targetOptions{reactors: c.reactors, cache: c.cache})
-			for _, w := range workloads {
-				if w.heavy && raceEnabled || w.whole && !c.whole && len(cells) > 1 {
-					continue
-				}
-				ok := t.Run(w.name, func(t *testing.T) {
-					dir := filepath.Join(tg.mount, w.name)
-					if err := os.Mkdir(dir, 0o755); err != nil {
-						t.Fatal(err)
-					}
-					w.run(t, &client{dir: dir, host: tmpfsDir(t), cell: c, onHang: tg.abandon})
-				})
-				if !ok && tg.waitExit(0) {
-					t.Fatalf("spdk_tgt is gone: %v\n%s", tg.err, tg.output())
-				}
-			}
-			tg.stop(t)
+			runCell(t, c, targetOptions{reactors: c.reactors, cache: c.cache}, func(w *workload) bool {
+				return !(w.heavy && raceEnabled || w.whole && !c.whole && len(cells) > 1)
+			})
 		})
 	}
+}
+
+// TestAio runs what is not heavy on directories of the host: one that is in memory, and in the long form one on whatever
+// temporary files are on.
+func TestAio(t *testing.T) {
+	needMount(t)
+	places := map[string]string{"tmpfs": tmpfsDir(t)}
+	if *long {
+		places["disk"] = t.TempDir()
+	}
+	for place, dir := range places {
+		t.Run(place, func(t *testing.T) {
+			c := cell{2, "auto", false, false}
+			runCell(t, c, targetOptions{reactors: c.reactors, cache: c.cache, export: dir}, func(w *workload) bool {
+				return !w.heavy
+			})
+		})
+	}
+}
+
+// runCell runs workloads on a mounted file system, each in a directory of its own.
+func runCell(t *testing.T, c cell, o targetOptions, wanted func(w *workload) bool) {
+	tg := startTarget(t, o)
+	for i := range workloads {
+		w := &workloads[i]
+		if !wanted(w) {
+			continue
+		}
+		ok := t.Run(w.name, func(t *testing.T) {
+			dir := filepath.Join(tg.mount, w.name)
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			w.run(t, &client{dir: dir, host: tmpfsDir(t), cell: c, onHang: tg.abandon})
+		})
+		if !ok && tg.waitExit(0) {
+			t.Fatalf("spdk_tgt is gone: %v\n%s", tg.err, tg.output())
+		}
+	}
+	tg.stop(t)
 }
 
 // tmpfsDir returns a fresh directory on a tmpfs, which stands for what Linux does.

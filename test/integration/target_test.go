@@ -27,10 +27,11 @@ type targetOptions struct {
 	reactors int    // 1 or 2
 	cache    string // none, auto or always
 	mount    string // an existing directory; empty for a fresh one
+	export   string // a directory to export with aio; empty for memfs
 	extra    []string
 }
 
-// target is a running spdk_tgt with one memfs mounted.
+// target is a running spdk_tgt with one file system mounted.
 type target struct {
 	opts   targetOptions
 	mount  string
@@ -57,8 +58,11 @@ func startTarget(t testing.TB, o targetOptions) *target {
 		tg.mount = mountDir(t)
 	}
 	mask := map[int]string{1: "0x1", 2: "0x3"}[o.reactors]
-	args := []string{"--cpumask", mask, "--memfs", "mem0", "--mount", "mem0=" + tg.mount, "--cache", o.cache,
-		"--mode", "hybrid"}
+	device := []string{"--memfs", "mem0", "--mount", "mem0=" + tg.mount}
+	if o.export != "" {
+		device = []string{"--aio", "data0:" + o.export + ",xattr,devices", "--mount", "data0=" + tg.mount}
+	}
+	args := append(device, "--cpumask", mask, "--cache", o.cache, "--mode", "hybrid")
 	tg.cmd = exec.Command(bin, append(args, o.extra...)...)
 	tg.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 atexit_sleep_ms=0", "GOTRACEBACK=all")
 	tg.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
