@@ -219,7 +219,7 @@ func setAio(c *config, v string) error {
 	name, rest, ok := strings.Cut(v, ":")
 	dir, opts, more := strings.Cut(rest, ",")
 	if !ok || dir == "" {
-		return fmt.Errorf("%q is not NAME:DIR[,OPTION]...", v)
+		return fmt.Errorf("%q is not NAME:DIR, or NAME:DIR,OPTION", v)
 	}
 	if err := checkName(name); err != nil {
 		return err

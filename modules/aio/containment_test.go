@@ -201,8 +201,8 @@ func TestSpecialFilesAreNotOpened(t *testing.T) {
 func TestHostileNames(t *testing.T) {
 	dir, export := outside(t)
 	r := newRig(t, aio.Opts{Root: export})
-	for _, name := range []string{"../secret", "/etc/passwd", "a/../../secret", ".", "..", "", "./..", "../export/../secret",
-		strings.Repeat("../", 80) + "etc/passwd", strings.Repeat("n", 256)} {
+	for _, name := range []string{"../secret", "/etc/passwd", "a/../../secret", ".", "..", "", "./..",
+		"../export/../secret", strings.Repeat("../", 80) + "etc/passwd", strings.Repeat("n", 256)} {
 		for what, op := range map[string]opFunc{
 			"create": r.create(root, name, syscall.O_RDWR|syscall.O_CREAT), "mkdir": r.mkdir(root, name),
 			"unlink": r.unlink(root, name),

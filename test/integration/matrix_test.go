@@ -92,8 +92,8 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// TestAio runs what is not heavy on directories of the host: one that is in memory, and in the long form one on whatever
-// temporary files are on.
+// TestAio runs what is not heavy on directories of the host: one that is in memory, and in the long form one on
+// whatever temporary files are on.
 func TestAio(t *testing.T) {
 	needMount(t)
 	places := map[string]string{"tmpfs": tmpfsDir(t)}
