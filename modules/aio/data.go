@@ -119,8 +119,8 @@ func moveAll(fd int, io *fsdev.IO, iovs []unix.Iovec, moved int, flags uint32, w
 			return moved, errLater
 		case flags&unix.RWF_NOWAIT != 0 && errno == syscall.EOPNOTSUPP:
 			return moved, errNoWaitless
-		case moved > 0:
-			return moved, 0
+		case moved > 0 && write:
+			return moved, 0 // who writes the rest hears of the error; a short read would be the end of the file
 		default:
 			return 0, errno
 		}

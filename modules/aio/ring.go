@@ -164,8 +164,8 @@ func ringDone(ctx any, res uring.Result) {
 	if t := j.io.Type; t == fsdev.IORead || t == fsdev.IOWrite {
 		n := j.moved + res.N
 		j.io.OutSize = uint64(n)
-		if n > 0 && errno != syscall.EINTR {
-			errno = 0 // a part is a success; who asks for the rest hears of the error
+		if n > 0 && t == fsdev.IOWrite {
+			errno = 0 // see moveAll
 		}
 	}
 	j.inRing = false
