@@ -33,9 +33,14 @@
 //
 // Reads of ext4, xfs and btrfs from the page cache never leave the thread; buffered writes do so on ext4, which has no
 // RWF_NOWAIT for them. A file system in memory is taken not to wait: that its pages may have been swapped out is
-// ignored. What is remote (NFS, CIFS, FUSE, 9P, Ceph and so on) is never asked from a reactor. "go test -bench ." has
-// the measurements: a call to fstat(2) and one to preadv2(2) take less than a microsecond, a worker that is awake
-// three, one that has to be woken up to twenty, and the kernel's own workers behind a ring about ten.
+// ignored. What is remote (NFS, CIFS, FUSE, 9P, Ceph and so on, and all that is not known) is never asked from a
+// reactor.
+//
+// BenchmarkFloor measures the calls, BenchmarkLoopback the operations with all that is above the module. In
+// microseconds of CPU, on a busy virtual machine where the shortest system call takes 1.7: fstat(2) 3.0 and GETATTR
+// 4.4; preadv2(2) of 4 KiB 4.9 and READ 4.6; openat2(2), statx(2) and close(2) 10.6 and LOOKUP 8.6 to 12.8;
+// pwritev2(2) of 4 KiB in memory 5.6 and WRITE 5.9 to 8.2; on ext4, where WRITE takes the ring and a thread of the
+// kernel behind it, 10.3 and 17 to 23.
 //
 // A worker that has found nothing to do looks for more for some microseconds, one at a time, before it sleeps.
 //
