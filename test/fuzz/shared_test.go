@@ -389,16 +389,25 @@ func (b *sharedBuffer) place(n int) int {
 	panic("the segments are less than the room")
 }
 
+// mostWaiting is how many requests may wait for locks, which leave no room for INIT otherwise.
+const mostWaiting = maxRequests - 8
+
 // send submits the request and polls until nothing moves any more.
 func (b *sharedBuffer) send() {
 	w := b.d.w
+	waiting := 0
+	for _, r := range b.sent {
+		if r.done == 0 {
+			waiting++
+		}
+	}
+	if waiting >= mostWaiting {
+		return
+	}
 	r := &sharedReply{b: b}
 	i := w.rng.IntN(threads)
 	if errno := b.c.d.SubmitRequest(b.c.chans[i], b.in, b.out, sharedDone, r); errno != 0 {
-		if errno != syscall.ENOBUFS || len(b.sent) < 8 { // those that wait for locks
-			w.fail("SubmitRequest: %v", errno)
-		}
-		return
+		w.fail("SubmitRequest: %v", errno)
 	}
 	b.sent = append(b.sent, r)
 	if r.done > 0 {

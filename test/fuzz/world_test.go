@@ -21,8 +21,9 @@ import (
 )
 
 const (
-	threads   = 2
-	nameOfDev = "mem0"
+	threads     = 2
+	maxRequests = 32 // of a channel
+	nameOfDev   = "mem0"
 	// paint is what reply vectors hold before.
 	paint = 0xA5
 	// history is how many of the last operations a failure shows.
@@ -93,7 +94,7 @@ func (w *world) addClient(dev string, cache fusedispatcher.CachePolicy) *client 
 	c := &client{w: w, i: len(w.clients), cache: cache}
 	var err error
 	c.d, err = fusedispatcher.Create(w.Threads[0], fusedispatcher.Opts{
-		FsdevName: dev, Cache: c.cache, MaxRequests: 32, Log: slog.New(slog.DiscardHandler),
+		FsdevName: dev, Cache: c.cache, MaxRequests: maxRequests, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		w.tb.Fatal(err)
