@@ -28,7 +28,7 @@ test: deps lint
 	$(GO) test $(SERIAL) -run '^$$' -bench . -benchtime 1x $(UNIT)
 	$(GO) run ./test/bench -runs 1 -mintime 1ms -o /dev/null
 	GOMAXPROCS=1 $(GO) test $(SERIAL) -short $(RUNTIME)
-	@$(MAKE) --no-print-directory fuzz FUZZTIME=12s
+	@$(MAKE) --no-print-directory fuzz FUZZTIME=20s
 	$(GO) test $(SERIAL) -race -short -timeout 10m ./...
 	$(GO) test -timeout 12m ./test/integration
 
