@@ -10,6 +10,9 @@ UNIT = $(shell $(GO) list ./... | grep -v /test/integration)
 # What has to work on one processor too, where no core is asked for.
 RUNTIME = ./mempool ./reactor/... ./iochannel ./iobuf ./test/unit/... ./test/sim
 
+# What has threads of its own.
+RACED = $(shell $(GO) list ./... | grep -v -e /app/perf -e /examples/ -e /test/bench)
+
 # How long make fuzz works on each target, and the packages that have some.
 FUZZTIME ?= 20s
 FUZZED = $(shell grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n 1 dirname | sort -u)
@@ -28,8 +31,9 @@ test: deps lint
 	$(GO) test $(SERIAL) -run '^$$' -bench . -benchtime 1x $(UNIT)
 	$(GO) run ./test/bench -runs 1 -mintime 1ms -o /dev/null
 	GOMAXPROCS=1 $(GO) test $(SERIAL) -short $(RUNTIME)
-	@$(MAKE) --no-print-directory fuzz FUZZTIME=20s
-	$(GO) test $(SERIAL) -race -short -timeout 10m ./...
+	@$(MAKE) --no-print-directory fuzz FUZZED="./fuse_dispatcher ./test/fuzz"
+	$(GO) list -export -test -race $(RACED) > /dev/null # builds them all at once
+	$(GO) test $(SERIAL) -race -short -timeout 10m $(RACED)
 	$(GO) test -timeout 12m ./test/integration
 
 # What make test samples, whole: an hour.
@@ -75,11 +79,13 @@ fuzz:
 			-parallel $$(nproc) $$pkg < /dev/null || exit 1; \
 	done
 
+PGO = -pgo app/spdk_tgt/default.pgo
+
 # A table on standard output, and bench.json. SPDK=PROGRAM (see test/bench/spdk) measures SPDK's C code in the same run.
 bench:
-	$(GO) run ./test/bench -o bench.json $(if $(SPDK),-spdk $(SPDK))
+	$(GO) run $(PGO) ./test/bench -o bench.json $(if $(SPDK),-spdk $(SPDK))
 
-# The profile that spdk_tgt and test/bench are built with: what the dispatcher, the primitives and memfs spend time in.
+# The profile that spdk_tgt and the benchmarks are built with: what the dispatcher, the primitives and memfs spend time in.
 # The compiler puts what is called most in the place of its calls. Worth making again when they have changed a lot.
 pgo:
 	@mkdir -p bin
@@ -90,7 +96,7 @@ pgo:
 
 # docs/scale.png: what things cost against how many there are.
 plot:
-	$(GO) run ./test/bench -scale bench-scale.json -runs 5
+	$(GO) run $(PGO) ./test/bench -scale bench-scale.json -runs 5
 	cd tools/plot && $(GO) run . -o ../../docs/scale.png -table ../../docs/scale.md ../../bench-scale.json
 	rm -f bench-scale.json
 

@@ -15,7 +15,8 @@ func TestNames(t *testing.T) {
 		"pool_get_put", "pool_bulk_32", "msg_self", "msg_self_qd1", "msg_pingpong_rtt", "msg_oneway",
 		"event_perf_1core", "event_perf_2cores", "reactor_perf_qd1", "reactor_perf_qd32",
 		"channel_get_put", "foreach_1", "foreach_65_one_core", "foreach_2_cores", "poller_loop_1", "poller_loop_1000_each",
-		"dispatch_null_getattr_qd1", "dispatch_null_getattr_qd32", "dispatch_null_lookup_qd32",
+		"dispatch_null_getattr_qd1", "dispatch_null_lookup_qd1", "dispatch_null_read4k_qd1", "dispatch_null_write4k_qd1",
+		"dispatch_null_getattr_qd32", "dispatch_null_lookup_qd32",
 		"dispatch_null_read4k_qd32", "dispatch_null_write4k_qd32",
 	}
 	var got []string

@@ -264,6 +264,9 @@ dispatch_write(const struct benchmark *b, uint64_t n)
 
 const struct benchmark g_dispatch[] = {
 	{"dispatch_null_getattr_qd1", 1, 1, dispatch_setup, dispatch_getattr},
+	{"dispatch_null_lookup_qd1", 1, 1, dispatch_setup, dispatch_lookup},
+	{"dispatch_null_read4k_qd1", 1, 1, dispatch_setup, dispatch_read},
+	{"dispatch_null_write4k_qd1", 1, 1, dispatch_setup, dispatch_write},
 	{"dispatch_null_getattr_qd32", 1, 32, dispatch_setup, dispatch_getattr},
 	{"dispatch_null_lookup_qd32", 1, 32, dispatch_setup, dispatch_lookup},
 	{"dispatch_null_read4k_qd32", 1, 32, dispatch_setup, dispatch_read},
