@@ -79,6 +79,7 @@ type Aio struct {
 	pool    pool
 	creds   credentials
 	waiters atomic.Int64 // for flocks
+	youth   uint64       // ticks for which a job cannot be aborted
 }
 
 // Create exports a directory and registers it with fsdev under name. On the app thread.
@@ -93,6 +94,7 @@ func Create(t *reactor.Thread, name string, o Opts) (*Aio, error) {
 	}
 	a := &Aio{
 		o:       o,
+		youth:   youthTicks,
 		objects: fsdev.NewHandleTable[node](maxNodes),
 		handles: fsdev.NewHandleTable[handle](o.Handles),
 	}

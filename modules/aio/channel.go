@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/sys"
 	"github.com/spdk-go/spdk-go/iochannel"
 	"github.com/spdk-go/spdk-go/reactor"
 )
@@ -51,6 +52,7 @@ type job struct {
 	moved  int      // data: bytes that were moved before; READDIR: entries that were taken
 	inRing bool
 	handle ringHandle
+	begun  uint64 // ticks
 }
 
 func (a *Aio) createChannel(ch *iochannel.Channel, c *channel) syscall.Errno {
@@ -81,7 +83,7 @@ func (c *channel) newJob(io *fsdev.IO, run func(w *worker, j *job) syscall.Errno
 		c.free = j.doneNext
 		j.doneNext = nil
 	}
-	j.io, j.run = io, run
+	j.io, j.run, j.begun = io, run, sys.Ticks()
 	io.Ctx = j
 	return j
 }
@@ -184,6 +186,13 @@ func completeFlock(_ *reactor.Thread, ctx any) {
 	io.Complete(f.errno)
 }
 
+// youth is how long a job cannot be aborted, in nanoseconds. A client's kernel asks for that at every signal, and a
+// program does not expect that rename(2) is interrupted because its run time sends signals around; what will be done in
+// a moment is left to end.
+const youth = 100e6
+
+var youthTicks = uint64(youth * float64(sys.TicksHz()) / 1e9)
+
 // abort is ABORT. Errors: EALREADY.
 func (c *channel) abort(target *fsdev.IO) syscall.Errno {
 	switch x := target.Ctx.(type) {
@@ -196,6 +205,8 @@ func (c *channel) abort(target *fsdev.IO) syscall.Errno {
 		}
 	case *job:
 		switch {
+		case sys.Ticks()-x.begun < c.a.youth:
+			return syscall.EALREADY
 		case x.inRing:
 			return c.ring.cancel(x)
 		case x.io.Type == fsdev.IOReaddir && x.moved > 0:

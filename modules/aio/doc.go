@@ -44,6 +44,11 @@
 //
 // A worker that has found nothing to do looks for more for some microseconds, one at a time, before it sleeps.
 //
+// # Aborts
+//
+// A job that waits for a worker, or is the ring's, can be given up after a tenth of a second, which a client's kernel
+// asks for at signals; a younger one ends as if nobody had asked. What a worker is at cannot be stopped.
+//
 // # Containment
 //
 // Names have no slash, and are not "." or "..", except in LOOKUP, where the root is its own parent and no other way

@@ -188,3 +188,22 @@ func TestHotOperationsDoNotAllocate(t *testing.T) {
 		})
 	}
 }
+
+// TestYoungJobsAreNotInterrupted has a job that waits for a worker be asked to end at once, as at a signal.
+func TestYoungJobsAreNotInterrupted(t *testing.T) {
+	r := newRig(t, aio.Opts{Workers: 1})
+	aio.Youth(r.a)
+	hanging, release := stall(r, fsdev.IOMkdir)
+	first := r.start(r.mkdir(root, "dir"))
+	r.until(func() bool { return hanging.Load() == 1 })
+	second := r.start(r.mkdirLike(root))
+	unique := r.c.LastUnique()
+	r.do(func(fn loopback.ReplyFunc, ctx any) syscall.Errno { return r.c.Interrupt(unique, fn, ctx) })
+	release()
+	for _, a := range []*answer{first, second} {
+		r.until(func() bool { return a.done })
+		if a.r.Errno != 0 {
+			t.Error(a.r.Errno)
+		}
+	}
+}
