@@ -104,7 +104,7 @@ func TestAio(t *testing.T) {
 		t.Run(place, func(t *testing.T) {
 			c := cell{2, "auto", false, false}
 			runCell(t, c, targetOptions{reactors: c.reactors, cache: c.cache, export: dir}, func(w *workload) bool {
-				return !w.heavy
+				return !w.heavy && !(raceEnabled && w.foreign)
 			})
 		})
 	}
