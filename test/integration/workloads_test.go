@@ -118,12 +118,13 @@ func runGit(t *testing.T, c *client) {
 	c.run(t, c.dir, "diff", "-r", "-x", ".git", "work", "sent")
 }
 
-// copyProject copies the Go files of this repository, committed or not.
+// copyProject copies the Go files of this repository, and what they embed, committed or not.
 func copyProject(t *testing.T, c *client, dst string) {
 	t.Helper()
 	c.run(t, c.dir, "mkdir", "-p", dst)
 	c.run(t, repoRoot, "bash", "-o", "pipefail", "-c",
-		`find . -name .git -prune -o -name bin -prune -o -type f \( -name '*.go' -o -name 'go.*' -o -name '*.s' \) -print0 |
+		`find . -name .git -prune -o -name bin -prune -o -type f \
+		\( -name '*.go' -o -name 'go.*' -o -name '*.s' -o -name '*.txt' \) -print0 |
 		tar -c --null -T - | tar -x -C "$1"`, "copy", dst)
 }
 
@@ -169,7 +170,7 @@ func buildPackages() string {
 var seedCache = sync.OnceValues(func() (string, error) {
 	dir := filepath.Join(scratch, "gocache")
 	cmd := exec.Command("bash", "-o", "pipefail", "-c",
-		`go list -deps "$2" | grep -v '^[^/]*\.' | GOCACHE="$1" xargs go build`, "seed", dir, buildPackages())
+		`go list -pgo=off -deps "$2" | grep -v '^[^/]*\.' | GOCACHE="$1" xargs go build`, "seed", dir, buildPackages())
 	cmd.Dir = repoRoot
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the standard library: %w\n%s", err, out)
