@@ -163,7 +163,7 @@ func destroyChannel(_ *iochannel.Channel, c *channel) {
 		panic(fmt.Sprintf("fuse_dispatcher %q: %d of %d requests are missing at the end of a channel",
 			c.d.opts.FsdevName, n, c.reqs.Size()))
 	}
-	c.d.gone.add(&c.stats)
+	c.d.gone.add(c)
 }
 
 // FsdevName returns the name of the device served.

@@ -44,20 +44,47 @@ func TestStatsCountOpcodes(t *testing.T) {
 	var want fusedispatcher.Stats
 	want.Requests[FUSE_INIT], want.Requests[FUSE_STATFS] = 1, 2
 	want.Requests[0], want.Requests[7] = 1, 1
-	check := func(when string) {
+	check := func(when string, meanwhile func()) {
 		t.Helper()
 		var got fusedispatcher.Stats
 		b.D.Stats(b.T, func(_ *reactor.Thread, ctx any, s *fusedispatcher.Stats) { *ctx.(*fusedispatcher.Stats) = *s }, &got)
+		meanwhile()
 		b.PollThreads()
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", when, diff)
 		}
 	}
-	check("all channels there")
-	b.Chans[1].Put()
-	b.Chans[1] = nil
-	b.PollThreads()
-	check("a channel gone")
+	check("all channels there", func() {})
+	put := func(i, rounds int) {
+		b.Chans[i].Put()
+		b.Chans[i] = nil
+		for range rounds {
+			b.Poll(b.Threads[i])
+		}
+	}
+	for rounds := range 3 {
+		check(fmt.Sprintf("a channel goes %d rounds before anybody is asked", rounds), func() { put(1, rounds) })
+		b.Chans[1] = b.D.IOChannel(b.Threads[1])
+		b.Do(1, FUSE_STATFS, node, 96)
+		want.Requests[FUSE_STATFS]++
+		check(fmt.Sprintf("a channel goes %d rounds before it is asked", rounds), func() {
+			b.Poll(b.T)
+			put(1, rounds)
+		})
+		b.Chans[1] = b.D.IOChannel(b.Threads[1])
+		b.Do(1, FUSE_STATFS, node, 96)
+		want.Requests[FUSE_STATFS]++
+		check(fmt.Sprintf("a channel that was asked goes within %d rounds", rounds), func() {
+			b.Poll(b.T)
+			b.Poll(b.Threads[1])
+			put(1, rounds)
+		})
+		b.Chans[1] = b.D.IOChannel(b.Threads[1])
+		b.Do(1, FUSE_STATFS, node, 96)
+		want.Requests[FUSE_STATFS]++
+	}
+	put(1, 2)
+	check("a channel gone", func() {})
 }
 
 // A request of less than a header is answered as far as it can be told what it is.
