@@ -3,6 +3,7 @@ package fusedispatcher
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -35,7 +36,7 @@ type Opts struct {
 	Arch Arch
 	// MaxRequests is how many requests can be in flight on a channel, i.e. a thread; 0 means
 	// 2048 (4 MiB). A transport that lets requests wait for locks needs room for the others
-	// beside them.
+	// beside them. Those that end others have some more room, see [Dispatcher.SubmitRequest].
 	MaxRequests int
 	// Mapper, which may be nil, lets the client map files.
 	Mapper Mapper
@@ -120,7 +121,7 @@ func Create(t *reactor.Thread, o Opts) (*Dispatcher, error) {
 	if o.MaxRequests == 0 {
 		o.MaxRequests = 2048
 	}
-	if o.MaxRequests < 0 {
+	if o.MaxRequests < 0 || o.MaxRequests > math.MaxUint32-ControlReserve {
 		return nil, fmt.Errorf("fuse_dispatcher: MaxRequests is %d: %w", o.MaxRequests, syscall.EINVAL)
 	}
 	if o.Mapper != nil {
@@ -143,7 +144,7 @@ func (d *Dispatcher) createChannel(ch *iochannel.Channel, c *channel) syscall.Er
 	c.d = d
 	// A pool of its own: what one thread keeps in flight or for later is not missing elsewhere.
 	var err error
-	if c.reqs, err = mempool.NewSlab[request]("fuse_requests", d.opts.MaxRequests); err != nil {
+	if c.reqs, err = mempool.NewSlab[request]("fuse_requests", d.opts.MaxRequests+ControlReserve); err != nil {
 		return syscall.ENOMEM
 	}
 	if desc := d.openDesc.Load(); desc != nil {
@@ -171,7 +172,7 @@ func destroyChannel(_ *iochannel.Channel, c *channel) {
 // SPDK: spdk_fuse_dispatcher_get_fsdev_name
 func (d *Dispatcher) FsdevName() string { return d.opts.FsdevName }
 
-// MaxRequests returns how many requests can be in flight on a channel. Not in SPDK.
+// MaxRequests returns how many requests of any opcode can be in flight on a channel. Not in SPDK.
 func (d *Dispatcher) MaxRequests() int { return d.opts.MaxRequests }
 
 // MaxWrite returns the largest WRITE in bytes that a client is allowed. Not in SPDK.

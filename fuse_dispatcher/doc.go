@@ -125,7 +125,8 @@
 //     completed, also those that SPDK's returns -EINVAL for.
 //   - The fsdev is opened by INIT, as SPDK's dispatcher did at first: it need not exist before.
 //   - A channel's memory for requests is its own and bounded by MaxRequests; ENOBUFS means that
-//     the transport has to try again, not that the request is lost.
+//     the transport has to try again, not that the request is lost. Requests that end others
+//     (INTERRUPT, FORGET, DESTROY and the like) find room even then.
 //   - What opcodes do beyond SPDK (all that refuses with ENOSYS there) depends on the module
 //     alone; one that answers ENOSYS to what it does not know behaves as before.
 package fusedispatcher

@@ -23,6 +23,13 @@ const (
 	inlineSegs = 20
 )
 
+// ControlReserve is how many more than [Opts].MaxRequests requests can be in flight on a channel that end others, see
+// [Dispatcher.SubmitRequest]. They take no longer than it takes to ask the module, so that a few are enough for any
+// number of them, one after the other.
+//
+// Not in SPDK, where a client whose requests all wait cannot give one up.
+const ControlReserve = 8
+
 // SubmitCplFunc completes a request: replyLen bytes of the reply vector hold the reply, 0
 // if the opcode has none or there was no room for a header. errno is that of the reply, for
 // statistics. It is called on the channel's thread.
@@ -73,15 +80,28 @@ type request struct {
 
 // SubmitRequest takes a request: in holds what the client sent, out the room for the
 // reply. Both belong to the request until cpl is called with ctx. It returns 0, and cpl
-// will be called, or ENOBUFS, and it will not: too many requests are in flight, try again
-// when one has completed. On ch's thread only.
+// will be called, or ENOBUFS, and it will not: [Opts].MaxRequests are in flight, try again
+// when one has completed. Some more than that are taken of those opcodes that end others, so
+// that a client whose requests all wait can get on: INTERRUPT, FORGET, BATCH_FORGET, INIT and
+// DESTROY. On ch's thread only.
 //
 // SPDK: spdk_fuse_dispatcher_submit_request, which returns -EINVAL for what it cannot parse
 // and leaves the client without an answer.
 func (d *Dispatcher) SubmitRequest(ch *iochannel.Channel, in, out [][]byte, cpl SubmitCplFunc, ctx any) syscall.Errno {
 	c := iochannel.Ctx[channel](ch)
-	r := c.reqs.Get()
-	if r == nil {
+	r := c.reqs.GetLeaving(ControlReserve)
+	isScarce := r == nil
+	if isScarce {
+		if r = c.reqs.Get(); r == nil {
+			return syscall.ENOBUFS
+		}
+	}
+	r.in.set(in)
+	total := r.in.left
+	isWhole := r.in.read(Bytes(&r.hdr))
+	if isScarce && (!isWhole || !endsOthers(r.hdr.Opcode)) {
+		r.in.reset()
+		c.reqs.Put(r)
 		return syscall.ENOBUFS
 	}
 	if c.inFlight++; c.inFlight == 1 {
@@ -89,19 +109,26 @@ func (d *Dispatcher) SubmitRequest(ch *iochannel.Channel, in, out [][]byte, cpl 
 	}
 	c.seq++
 	r.c, r.ch, r.seq = c, ch, c.seq
-	r.in.set(in)
 	r.out.set(out)
 	r.cpl, r.cplCtx = cpl, ctx
 	r.inSubmit, r.aborted, r.inPlace = true, false, false
-	r.start()
+	r.start(total, isWhole)
 	r.inSubmit = false
 	return 0
 }
 
-// start parses the request and calls its handler.
-func (r *request) start() {
-	total := r.in.left
-	if !r.in.read(Bytes(&r.hdr)) {
+// endsOthers says whether requests of an opcode may use what ControlReserve keeps.
+func endsOthers(op uint32) bool {
+	switch op {
+	case FUSE_INTERRUPT, FUSE_FORGET, FUSE_BATCH_FORGET, FUSE_INIT, FUSE_DESTROY:
+		return true
+	}
+	return false
+}
+
+// start parses a request of total bytes, whose header has been read if it is whole, and calls its handler.
+func (r *request) start(total int, isWhole bool) {
+	if !isWhole {
 		r.hdr = InHeader{}
 		r.in.read(Bytes(&r.hdr)[:total]) // perhaps the opcode and the unique
 		r.op = &opcodes[tableIndex(r.hdr.Opcode)]

@@ -61,6 +61,20 @@ func (s *Slab[T]) Get() *T {
 	return &s.elems[i]
 }
 
+// GetLeaving is [Slab.Get] if at least left elements are free afterwards, else nil. left is not negative.
+//
+// Not in SPDK.
+func (s *Slab[T]) GetLeaving(left int) *T {
+	n := len(s.free) - 1
+	if n < left {
+		return nil
+	}
+	i := s.free[n]
+	s.free = s.free[:n]
+	s.out[i/64] |= 1 << (i % 64)
+	return &s.elems[i]
+}
+
 // Put gives one element back, which must have been given out.
 //
 // Not in SPDK; see [Pool.Put].

@@ -82,6 +82,24 @@ func TestSlabRefusesBadPuts(t *testing.T) {
 	}
 }
 
+func TestSlabGetLeaving(t *testing.T) {
+	s, err := mempool.NewSlab[[3]byte]("small", 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if s.GetLeaving(2) == nil {
+			t.Fatalf("nothing with %d given out", i)
+		}
+	}
+	if s.GetLeaving(2) != nil || s.Len() != 3 {
+		t.Errorf("%d of 5 are given out, want 2 left", s.Len())
+	}
+	if s.Get() == nil || s.GetLeaving(0) == nil || s.GetLeaving(0) != nil {
+		t.Error("those that were left are not to be had, or more than there are")
+	}
+}
+
 func TestSlabDoesNotAllocate(t *testing.T) {
 	s, err := mempool.NewSlab[[100]int]("large", 10)
 	if err != nil {

@@ -32,7 +32,9 @@ func (c config) String() string {
 }
 
 // ioPool is how many IO there are: enough for all requests, their aborts and what threads keep for themselves.
-func (c config) ioPool() int { return 2*c.threads*c.requests + (c.threads+2)*ioCache + 4 }
+func (c config) ioPool() int {
+	return 2*c.threads*(c.requests+fusedispatcher.ControlReserve) + (c.threads+2)*ioCache + 4
+}
 
 const (
 	ioCache = 2

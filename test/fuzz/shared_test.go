@@ -389,9 +389,6 @@ func (b *sharedBuffer) place(n int) int {
 	panic("the segments are less than the room")
 }
 
-// mostWaiting is how many requests may wait for locks, which leave no room for INIT otherwise.
-const mostWaiting = maxRequests - 8
-
 // send submits the request and polls until nothing moves any more.
 func (b *sharedBuffer) send() {
 	w := b.d.w
@@ -401,7 +398,7 @@ func (b *sharedBuffer) send() {
 			waiting++
 		}
 	}
-	if waiting >= mostWaiting {
+	if waiting >= maxRequests { // for locks: there is room for INIT still, and not for this
 		return
 	}
 	r := &sharedReply{b: b}

@@ -49,7 +49,8 @@ const (
 
 // Options adjusts a [Conn]. The zero value is good.
 type Options struct {
-	// Depth is how many requests can be in flight; 0 means [DefaultDepth].
+	// Depth is how many requests can be in flight; 0 means [DefaultDepth]. Those that end others can be some more,
+	// as in the dispatcher, see fusedispatcher.ControlReserve.
 	Depth int
 	// ID makes the uniques of this connection distinct from those of the other
 	// connections to the same dispatcher; INTERRUPT is answered by unique. 0 takes the
@@ -69,7 +70,8 @@ type ReplyFunc func(ctx any, r *Reply)
 // it. Methods that submit return 0, and then call fn exactly once, or an errno, and then
 // never do:
 //
-//   - ENOBUFS: all Depth slots, or all of the dispatcher's, are taken; retry later.
+//   - ENOBUFS: all Depth slots, or all of the dispatcher's, are taken; retry later. INTERRUPT, FORGET, BATCH_FORGET,
+//     INIT and DESTROY have some of their own beside them.
 //   - ENAMETOOLONG: the name does not fit into the request buffer (4096 bytes).
 //   - ENOTCONN: the connection was closed.
 type Conn struct {
@@ -77,6 +79,7 @@ type Conn struct {
 	d      *fusedispatcher.Dispatcher
 	ch     *iochannel.Channel
 	free   *request
+	spare  *request // free ones that only those requests get that end others
 	slots  []request
 	unique uint64 // of the last request; steps by two, as the kernel's do
 	opts   Options
@@ -89,10 +92,12 @@ type Conn struct {
 
 // request is a slot: one request being built or in flight.
 type request struct {
-	c    *Conn
-	next *request
-	op   uint32
-	buf  []byte // the request's header, arguments and names
+	c       *Conn
+	next    *request
+	op      uint32
+	buf     []byte // the request's header, arguments and names
+	isSpare bool   // one of Conn.spare
+
 	rbuf []byte // the reply's header, and its body unless the caller gave a buffer
 	data []byte // the caller's buffer of the reply body, may be nil
 
@@ -123,15 +128,15 @@ func New(t *reactor.Thread, d *fusedispatcher.Dispatcher, o Options) (*Conn, err
 	if ch == nil {
 		return nil, fmt.Errorf("loopback: no channel of the dispatcher on thread %s: %w", t.Name(), syscall.ENOMEM)
 	}
-	c := &Conn{t: t, d: d, ch: ch, opts: o, slots: make([]request, o.Depth)}
+	c := &Conn{t: t, d: d, ch: ch, opts: o, slots: make([]request, o.Depth+fusedispatcher.ControlReserve)}
 	c.unique = uint64(o.ID) << 48
 	for i := range c.slots {
 		r := &c.slots[i]
 		r.c = c
 		r.buf = make([]byte, 0, inBufSize)
 		r.rbuf = make([]byte, outBufSize)
-		r.next = c.free
-		c.free = r
+		r.isSpare = i >= o.Depth
+		c.put(r)
 	}
 	return c, nil
 }
@@ -166,11 +171,15 @@ func (c *Conn) begin(op uint32, node uint64) (*request, syscall.Errno) {
 	if c.closed {
 		return nil, syscall.ENOTCONN
 	}
-	r := c.free
+	list := &c.free
+	if *list == nil && endsOthers(op) {
+		list = &c.spare
+	}
+	r := *list
 	if r == nil {
 		return nil, syscall.ENOBUFS
 	}
-	c.free = r.next
+	*list = r.next
 	c.busy++
 	c.unique += 2
 	r.op = op
@@ -244,9 +253,27 @@ func (c *Conn) release(r *request) {
 	r.outSeg = [2][]byte{}
 	r.in, r.out, r.data = nil, nil, nil
 	r.fn, r.ctx = nil, nil
-	r.next = c.free
-	c.free = r
+	c.put(r)
 	c.busy--
+}
+
+// put makes a slot free.
+func (c *Conn) put(r *request) {
+	list := &c.free
+	if r.isSpare {
+		list = &c.spare
+	}
+	r.next = *list
+	*list = r
+}
+
+// endsOthers says whether requests of an opcode may use the spare slots.
+func endsOthers(op uint32) bool {
+	switch op {
+	case opInterrupt, opForget, opBatchForget, opInit, opDestroy:
+		return true
+	}
+	return false
 }
 
 // onReply is the dispatcher's completion of every request.

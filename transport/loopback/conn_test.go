@@ -162,6 +162,25 @@ func TestConnIsBounded(t *testing.T) {
 	if errno := h.c.Getattr(loopback.RootID, 0, keep, a); errno != syscall.ENOBUFS {
 		t.Errorf("the fourth of three: %v, want ENOBUFS", errno)
 	}
+	// What ends other requests has room of its own, and is bounded, too.
+	for range fusedispatcher.ControlReserve {
+		if errno := h.c.Interrupt(4711, keep, a); errno != 0 {
+			t.Errorf("INTERRUPT: %v", errno)
+		}
+	}
+	if errno := h.c.Interrupt(4711, keep, a); errno != syscall.ENOBUFS {
+		t.Errorf("one INTERRUPT too many: %v, want ENOBUFS", errno)
+	}
+	h.PollThreads()
+	if a.n != 3+fusedispatcher.ControlReserve || h.c.InFlight() != 0 {
+		t.Errorf("%d replies; %d in flight", a.n, h.c.InFlight())
+	}
+	a.n = 0
+	for range 3 {
+		if errno := h.c.Getattr(loopback.RootID, 0, keep, a); errno != 0 {
+			t.Fatal(errno)
+		}
+	}
 	if errno := h.c.Close(); errno != syscall.EBUSY {
 		t.Errorf("Close with requests in flight: %v, want EBUSY", errno)
 	}
