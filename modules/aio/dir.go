@@ -18,7 +18,7 @@ const (
 
 // dirState is how far a directory has been read by a handle. One job has it at a time.
 type dirState struct {
-	mu      spin
+	mu      sys.Spin
 	busy    bool
 	waiting jobList
 
@@ -45,15 +45,15 @@ type dirEntry struct {
 // enterDir queues a READDIR, or has it wait for the one before it.
 func (c *channel) enterDir(j *job) {
 	s := j.h.dir
-	s.mu.lock()
+	s.mu.Lock()
 	if s.busy {
 		j.state = jobWaiting
 		s.waiting.push(j)
-		s.mu.unlock()
+		s.mu.Unlock()
 		return
 	}
 	s.busy = true
-	s.mu.unlock()
+	s.mu.Unlock()
 	c.a.pool.push(j)
 }
 
@@ -63,14 +63,14 @@ func (c *channel) leaveDir(j *job) {
 		return
 	}
 	s := j.h.dir
-	s.mu.lock()
+	s.mu.Lock()
 	next := s.waiting.head
 	if next != nil {
 		s.waiting.remove(next)
 	} else {
 		s.busy = false
 	}
-	s.mu.unlock()
+	s.mu.Unlock()
 	if next != nil {
 		c.a.pool.push(next)
 	}
@@ -82,8 +82,8 @@ func (c *channel) leaveWaiting(j *job) bool {
 		return false
 	}
 	s := j.h.dir
-	s.mu.lock()
-	defer s.mu.unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if j.state != jobWaiting {
 		return false
 	}

@@ -23,9 +23,9 @@ func Counts(a *Aio) (nodes, handles int) { return a.objects.Len(), a.handles.Len
 func TableLen(a *Aio) (n int) {
 	for i := range a.nodes.shards {
 		s := &a.nodes.shards[i]
-		s.mu.lock()
+		s.mu.Lock()
 		n += s.count
-		s.mu.unlock()
+		s.mu.Unlock()
 	}
 	return n
 }

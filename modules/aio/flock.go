@@ -4,6 +4,7 @@ import (
 	"syscall"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
 const (
@@ -65,7 +66,7 @@ func (q *flockList) remove(f *flock) {
 type flockTable struct {
 	node *node
 
-	mu      spin
+	mu      sys.Spin
 	holders flockList
 	held    int
 	waiters flockList // each has a reference to the node
@@ -96,9 +97,9 @@ func (a *Aio) flock(io *fsdev.IO, n *node, woken *flockList) (f *flock, errno sy
 		f.io = io
 		f.twin = &flock{table: t, key: f.key, exclusive: f.exclusive}
 	}
-	t.mu.lock()
+	t.mu.Lock()
 	errno = t.request(a, f, op == syscall.LOCK_UN, io.Flags&syscall.LOCK_NB != 0, woken)
-	t.mu.unlock()
+	t.mu.Unlock()
 	return f, errno
 }
 
@@ -205,7 +206,7 @@ func (t *flockTable) dropClient(a *Aio, c *client, woken *flockList) {
 }
 
 func (t *flockTable) dropIf(a *Aio, doomed func(*flockKey) bool, woken *flockList) {
-	t.mu.lock()
+	t.mu.Lock()
 	for f := t.waiters.head; f != nil; {
 		next := f.next
 		if doomed(&f.key) {
@@ -221,13 +222,13 @@ func (t *flockTable) dropIf(a *Aio, doomed func(*flockKey) bool, woken *flockLis
 		f = next
 	}
 	t.grant(a, woken)
-	t.mu.unlock()
+	t.mu.Unlock()
 }
 
 // abortFlock ends the wait of f and says whether it was still waiting. f.io is then for the caller to complete.
 func (a *Aio) abortFlock(f *flock, woken *flockList) bool {
 	t := f.table
-	t.mu.lock()
+	t.mu.Lock()
 	waited := f.waits
 	if waited {
 		t.waiters.remove(f)
@@ -235,7 +236,7 @@ func (a *Aio) abortFlock(f *flock, woken *flockList) bool {
 		f.waits = false
 		t.grant(a, woken) // it may have been in the way
 	}
-	t.mu.unlock()
+	t.mu.Unlock()
 	if waited {
 		a.put(t.node)
 	}

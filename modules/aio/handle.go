@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
 // handle is an open file or directory.
@@ -39,7 +40,7 @@ type client struct {
 	writeback atomic.Bool // the client caches writes
 	gone      atomic.Bool // it has unmounted; should it come back it is another one
 
-	mu      spin
+	mu      sys.Spin
 	handles *handle
 }
 
@@ -96,7 +97,7 @@ func (a *Aio) addHandle(c *client, n *node, fd int, flags uint32) (fsdev.FileHan
 		_ = unix.Close(fd)
 		return 0, syscall.ENFILE
 	}
-	c.mu.lock()
+	c.mu.Lock()
 	h.id = fsdev.FileHandle(id)
 	if !h.closed { // by somebody who guessed its number
 		h.linked = true
@@ -106,7 +107,7 @@ func (a *Aio) addHandle(c *client, n *node, fd int, flags uint32) (fsdev.FileHan
 		}
 		c.handles = h
 	}
-	c.mu.unlock()
+	c.mu.Unlock()
 	return h.id, 0
 }
 
@@ -147,7 +148,7 @@ func (a *Aio) closeHandle(id fsdev.FileHandle, woken *flockList) bool {
 		return false
 	}
 	c := h.client
-	c.mu.lock()
+	c.mu.Lock()
 	h.closed = true
 	if h.linked {
 		if h.prev != nil {
@@ -160,7 +161,7 @@ func (a *Aio) closeHandle(id fsdev.FileHandle, woken *flockList) bool {
 		}
 		h.prev, h.next = nil, nil
 	}
-	c.mu.unlock()
+	c.mu.Unlock()
 	if t := h.node.locks.Load(); t != nil {
 		t.dropHandle(a, h, woken)
 	}
@@ -175,13 +176,13 @@ func (a *Aio) umount(desc *fsdev.Desc, woken *flockList) {
 		return
 	}
 	for {
-		c.mu.lock()
+		c.mu.Lock()
 		h := c.handles
 		id := fsdev.FileHandle(0)
 		if h != nil {
 			id = h.id
 		}
-		c.mu.unlock()
+		c.mu.Unlock()
 		if h == nil {
 			break
 		}

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
 // nodeKey says which file of the host a node is.
@@ -32,7 +33,7 @@ type node struct {
 	refs  atomic.Int64 // clients that hold lookups, handles, jobs and calls under way; the root has one more
 	locks atomic.Pointer[flockTable]
 
-	mu    spin
+	mu    sys.Spin
 	first hold // the rest is in first.next
 
 	next    *node // in the table
@@ -87,7 +88,7 @@ func (a *Aio) addLookup(n *node, c *client) {
 	}
 	var spare *hold
 	for {
-		n.mu.lock()
+		n.mu.Lock()
 		h := n.holdOf(c)
 		if h == nil && spare != nil {
 			spare.next = n.first.next
@@ -100,10 +101,10 @@ func (a *Aio) addLookup(n *node, c *client) {
 			if h.n == 1 {
 				n.refs.Add(1)
 			}
-			n.mu.unlock()
+			n.mu.Unlock()
 			return
 		}
-		n.mu.unlock()
+		n.mu.Unlock()
 		spare = new(hold)
 	}
 }
@@ -123,7 +124,7 @@ func (n *node) holdOf(c *client) (free *hold) {
 
 // forget takes k lookups of a client away, or as many as there are.
 func (a *Aio) forget(n *node, c *client, k uint64) {
-	n.mu.lock()
+	n.mu.Lock()
 	last := false
 	if h := n.holdOf(c); h != nil && h.client == c && h.n > 0 && k > 0 {
 		h.n -= min(h.n, k)
@@ -131,7 +132,7 @@ func (a *Aio) forget(n *node, c *client, k uint64) {
 			h.client = nil
 		}
 	}
-	n.mu.unlock()
+	n.mu.Unlock()
 	if last {
 		a.put(n)
 	}
@@ -167,7 +168,7 @@ type nodeTable struct {
 }
 
 type nodeShard struct {
-	mu      spin
+	mu      sys.Spin
 	count   int
 	buckets []*node // as many as a power of two
 	_       [24]byte
@@ -180,9 +181,9 @@ func (s *nodeShard) bucket(hash uint64) **node {
 // find returns a node with one more reference, nil if there is none.
 func (t *nodeTable) find(key nodeKey, hash uint64) *node {
 	s := &t.shards[hash%tableShards]
-	s.mu.lock()
+	s.mu.Lock()
 	n := s.find(key, hash)
-	s.mu.unlock()
+	s.mu.Unlock()
 	return n
 }
 
@@ -203,16 +204,16 @@ func (t *nodeTable) insert(n *node, hash uint64) *node {
 	s := &t.shards[hash%tableShards]
 	var room []*node
 	for {
-		s.mu.lock()
+		s.mu.Lock()
 		if old := s.find(n.key, hash); old != nil {
-			s.mu.unlock()
+			s.mu.Unlock()
 			return old
 		}
 		size := len(s.buckets)
 		if s.count < size || len(room) > size {
 			break
 		}
-		s.mu.unlock()
+		s.mu.Unlock()
 		room = make([]*node, max(4, 2*size))
 	}
 	if s.count >= len(s.buckets) {
@@ -222,7 +223,7 @@ func (t *nodeTable) insert(n *node, hash uint64) *node {
 	n.next = *b
 	*b = n
 	s.count++
-	s.mu.unlock()
+	s.mu.Unlock()
 	return nil
 }
 
@@ -243,7 +244,7 @@ func (s *nodeShard) grow(room []*node) {
 func (t *nodeTable) remove(n *node) {
 	hash := n.key.hash()
 	s := &t.shards[hash%tableShards]
-	s.mu.lock()
+	s.mu.Lock()
 	if len(s.buckets) > 0 {
 		for p := s.bucket(hash); *p != nil; p = &(*p).next {
 			if *p == n {
@@ -253,5 +254,5 @@ func (t *nodeTable) remove(n *node) {
 			}
 		}
 	}
-	s.mu.unlock()
+	s.mu.Unlock()
 }

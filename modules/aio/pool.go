@@ -60,7 +60,7 @@ type pool struct {
 	ctx     context.Context //nolint:containedctx // never done
 	workers sync.WaitGroup
 
-	mu       spin
+	mu       sys.Spin
 	jobs     jobList
 	closings *closing // the last one first
 	toClose  int
@@ -101,11 +101,11 @@ func (p *pool) start(a *Aio, n int) {
 
 // stop ends the workers when they have nothing to do any more, and waits for that.
 func (p *pool) stop() {
-	p.mu.lock()
+	p.mu.Lock()
 	p.quit = true
 	idle := p.idle
 	p.idle = nil
-	p.mu.unlock()
+	p.mu.Unlock()
 	for _, w := range idle {
 		w.wake <- struct{}{}
 	}
@@ -114,23 +114,23 @@ func (p *pool) stop() {
 
 // push queues a job. Any thread.
 func (p *pool) push(j *job) {
-	p.mu.lock()
+	p.mu.Lock()
 	j.state = jobQueued
 	p.jobs.push(j)
 	p.queued.Add(1)
 	w := p.toWake()
-	p.mu.unlock()
+	p.mu.Unlock()
 	w.rouse()
 }
 
 // close queues a descriptor to be closed. Any thread.
 func (p *pool) close(c *closing) {
-	p.mu.lock()
+	p.mu.Lock()
 	c.next = p.closings
 	p.closings = c
 	p.toClose++
 	w := p.toWake()
-	p.mu.unlock()
+	p.mu.Unlock()
 	w.rouse()
 }
 
@@ -152,8 +152,8 @@ func (w *worker) rouse() {
 
 // abort takes a job out of the queue and says whether it was there.
 func (p *pool) abort(j *job) bool {
-	p.mu.lock()
-	defer p.mu.unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if j.state != jobQueued {
 		return false
 	}
@@ -165,7 +165,7 @@ func (p *pool) abort(j *job) bool {
 
 // take returns a job or a descriptor to close.
 func (p *pool) take() (j *job, c *closing) {
-	p.mu.lock()
+	p.mu.Lock()
 	if j = p.jobs.head; j != nil && p.toClose <= maxClosings {
 		p.jobs.remove(j)
 		j.state = jobRunning
@@ -178,7 +178,7 @@ func (p *pool) take() (j *job, c *closing) {
 	if p.jobs.head != nil {
 		w = p.toWake() // the one who took this had been looking out, perhaps
 	}
-	p.mu.unlock()
+	p.mu.Unlock()
 	w.rouse()
 	return j, c
 }
@@ -230,17 +230,17 @@ var lookTicks = uint64(lookFor * float64(sys.TicksHz()) / 1e9)
 // sleep waits until there may be something to do, and says whether there ever will be.
 func (w *worker) sleep() bool {
 	p := w.p
-	p.mu.lock()
+	p.mu.Lock()
 	if p.jobs.head != nil || p.closings != nil {
-		p.mu.unlock()
+		p.mu.Unlock()
 		return true
 	}
 	if p.quit {
-		p.mu.unlock()
+		p.mu.Unlock()
 		return false
 	}
 	p.idle = append(p.idle, w) // has room
-	p.mu.unlock()
+	p.mu.Unlock()
 	<-w.wake
 	return true
 }

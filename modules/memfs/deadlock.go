@@ -1,6 +1,10 @@
 package memfs
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+
+	"github.com/spdk-go/spdk-go/internal/sys"
+)
 
 // waitGraph knows which owner of byte-range locks waits for which, in all files of a file system: who would
 // wait for itself in a circle is refused. As in Linux, an owner that waits several times, which takes several
@@ -8,7 +12,7 @@ import "math/rand/v2"
 // first counts; the others are looked at when it has gone.
 type waitGraph struct {
 	factor  uint64 // odd, random: clients choose the numbers of owners
-	mu      spin
+	mu      sys.Spin
 	n       int // how many wait
 	buckets [256]*rangeRequest
 }
@@ -39,8 +43,8 @@ func (g *waitGraph) newest(k ownerKey) *rangeRequest {
 // block notes that r, of which nothing is noted yet, waits for the owner by. It refuses if by waits for r's owner,
 // itself or through others. Every step to find that out costs.
 func (g *waitGraph) block(r *rangeRequest, by ownerKey, budget *int) bool {
-	g.mu.lock()
-	defer g.mu.unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	next := by
 	for range g.n + 1 { // there may be a circle without r
 		if next == r.owner.key {
@@ -66,8 +70,8 @@ func (g *waitGraph) block(r *rangeRequest, by ownerKey, budget *int) bool {
 
 // remove forgets whom r waits for, if that is noted.
 func (g *waitGraph) remove(r *rangeRequest) {
-	g.mu.lock()
-	defer g.mu.unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if !r.inGraph {
 		return
 	}

@@ -41,9 +41,9 @@ func (l *lane) flock(desc *fsdev.Desc, n *inode, handle fsdev.FileHandle, id uin
 		io:        io,
 	}
 	r.tie.table, r.tie.req = t, r
-	t.mu.lock()
+	t.mu.Lock()
 	errno := t.request(l, r, op == syscall.LOCK_UN, nonblocking)
-	t.mu.unlock()
+	t.mu.Unlock()
 	if errno != errWait { // a waiter keeps its reference
 		l.put(n)
 	}

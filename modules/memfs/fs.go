@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
 const (
@@ -50,7 +51,7 @@ type fileSystem struct {
 
 // orphanList holds inodes that have no name but are still referred to.
 type orphanList struct {
-	mu   spin
+	mu   sys.Spin
 	head *inode
 	_    [48]byte
 }
@@ -199,20 +200,20 @@ func (fs *fileSystem) wantsTrim() bool {
 // keepOrphan lists an inode that has just lost its last name.
 func (fs *fileSystem) keepOrphan(n *inode) {
 	o := &fs.orphans[n.ino%orphanLists]
-	o.mu.lock()
+	o.mu.Lock()
 	n.orphaned = true
 	n.orphanNext = o.head
 	if o.head != nil {
 		o.head.orphanPrev = n
 	}
 	o.head = n
-	o.mu.unlock()
+	o.mu.Unlock()
 }
 
 // forgetOrphan takes a dead inode out of its list.
 func (fs *fileSystem) forgetOrphan(n *inode) {
 	o := &fs.orphans[n.ino%orphanLists]
-	o.mu.lock()
+	o.mu.Lock()
 	if n.orphaned {
 		n.orphaned = false
 		if n.orphanPrev != nil {
@@ -225,5 +226,5 @@ func (fs *fileSystem) forgetOrphan(n *inode) {
 		}
 		n.orphanPrev, n.orphanNext = nil, nil
 	}
-	o.mu.unlock()
+	o.mu.Unlock()
 }

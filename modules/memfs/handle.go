@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
 // handle is an open file or directory.
@@ -31,7 +32,7 @@ type client struct {
 	writeback bool   // written by mount. The client caches writes: it resolves O_APPEND itself.
 	wasLast   bool   // written by umountPart: no other was mounted
 
-	mu      spin
+	mu      sys.Spin
 	handles *handle
 	locks   *lockTie // of locks that belong to no handle
 }
@@ -99,7 +100,7 @@ func (l *lane) open(desc *fsdev.Desc, n *inode, flags uint32) (fsdev.FileHandle,
 		return 0, syscall.ENFILE
 	}
 	c := h.owner
-	c.mu.lock()
+	c.mu.Lock()
 	h.id = fsdev.FileHandle(id)
 	if !h.closed { // by somebody who guessed its number
 		h.linked = true
@@ -109,7 +110,7 @@ func (l *lane) open(desc *fsdev.Desc, n *inode, flags uint32) (fsdev.FileHandle,
 		}
 		c.handles = h
 	}
-	c.mu.unlock()
+	c.mu.Unlock()
 	return fsdev.FileHandle(id), 0
 }
 
@@ -121,7 +122,7 @@ func (l *lane) closeHandle(id fsdev.FileHandle) bool {
 	}
 	l.spent += closeCost
 	c := h.owner
-	c.mu.lock()
+	c.mu.Lock()
 	h.closed = true
 	if h.linked {
 		if h.prev != nil {
@@ -133,7 +134,7 @@ func (l *lane) closeHandle(id fsdev.FileHandle) bool {
 			h.next.prev = h.prev
 		}
 	}
-	c.mu.unlock()
+	c.mu.Unlock()
 	if t := h.node.locks.Load(); t != nil {
 		t.dropHandle(l, h)
 	}

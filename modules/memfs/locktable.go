@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
 // errWait says that a request waits for a lock: its lane.woken will name it when it does no
@@ -26,7 +27,7 @@ type lockTable struct {
 	waiting *atomic.Int64 // all waiters of the file system
 	graph   *waitGraph    // of the file system
 
-	mu spin
+	mu sys.Spin
 
 	holders lockList // of flock(2) locks
 	held    int      // how many holders
@@ -89,13 +90,13 @@ func (k *lockTie) bind(c *client, h *handle) {
 		h.locks++
 		return
 	}
-	c.mu.lock()
+	c.mu.Lock()
 	k.next = c.locks
 	if k.next != nil {
 		k.next.prev = k
 	}
 	c.locks = k
-	c.mu.unlock()
+	c.mu.Unlock()
 }
 
 func (k *lockTie) unbind() {
@@ -110,7 +111,7 @@ func (k *lockTie) unbind() {
 	}
 	c := k.client
 	k.client = nil
-	c.mu.lock()
+	c.mu.Lock()
 	if k.prev != nil {
 		k.prev.next = k.next
 	} else {
@@ -120,7 +121,7 @@ func (k *lockTie) unbind() {
 		k.next.prev = k.prev
 	}
 	k.prev, k.next = nil, nil
-	c.mu.unlock()
+	c.mu.Unlock()
 }
 
 // lockList is a list of requests.
@@ -240,21 +241,21 @@ func (l *lane) takeWoken() *lockRequest {
 // for the caller to complete.
 func (l *lane) abortLock(r *lockRequest) bool {
 	t := r.tie.table
-	t.mu.lock()
+	t.mu.Lock()
 	if r.state != lockWaiting {
-		t.mu.unlock()
+		t.mu.Unlock()
 		return false
 	}
 	t.leave(r)
 	t.grant(l) // it may have been in the way
-	t.mu.unlock()
+	t.mu.Unlock()
 	l.put(t.node)
 	return true
 }
 
 // drop ends what k ties to c, if it still does.
 func (t *lockTable) drop(l *lane, c *client, k *lockTie) {
-	t.mu.lock()
+	t.mu.Lock()
 	l.spent += lookCost + len(t.ranges.all)
 	if k.tied && k.client == c {
 		if k.req != nil {
@@ -264,7 +265,7 @@ func (t *lockTable) drop(l *lane, c *client, k *lockTie) {
 		}
 		t.grant(l)
 	}
-	t.mu.unlock()
+	t.mu.Unlock()
 }
 
 // end ends the wait of r with EINTR, or the lock.
@@ -279,19 +280,19 @@ func (t *lockTable) end(l *lane, r *lockRequest) {
 
 // dropHandle ends the locks of a handle that is being closed, and the waiting for them.
 func (t *lockTable) dropHandle(l *lane, h *handle) {
-	t.mu.lock()
+	t.mu.Lock()
 	if h.locks > 0 {
 		l.spent += lookCost + t.held + len(t.ranges.all)
 		t.dropIf(l, h)
 	}
-	t.mu.unlock()
+	t.mu.Unlock()
 }
 
 // dropAll ends all locks of a file that has died. Nobody waits, since waiters have a reference.
 func (t *lockTable) dropAll(l *lane) {
-	t.mu.lock()
+	t.mu.Lock()
 	t.dropIf(l, nil)
-	t.mu.unlock()
+	t.mu.Unlock()
 }
 
 // dropIf ends what is tied to h, everything if h is nil.
@@ -329,10 +330,10 @@ func (l *lane) grantMore() {
 	for t != nil {
 		next := t.nextGoing
 		t.nextGoing = nil
-		t.mu.lock()
+		t.mu.Lock()
 		t.goingOn = false
 		t.grant(l)
-		t.mu.unlock()
+		t.mu.Unlock()
 		t = next
 	}
 }

@@ -55,8 +55,8 @@ func (l *lane) getlk(desc *fsdev.Desc, n *inode, owner uint64, k *fsdev.Lock) sy
 		return syscall.EINVAL
 	}
 	if t := n.locks.Load(); t != nil {
-		t.mu.lock()
-		defer t.mu.unlock()
+		t.mu.Lock()
+		defer t.mu.Unlock()
 		o := t.ownerOf(ownerKey{l.fs.clientOf(desc), owner})
 		if b := t.ranges.conflict(o, k.Start, k.End, k.Type == syscall.F_WRLCK); b != nil {
 			*k = fsdev.Lock{Type: syscall.F_RDLCK, PID: b.pid, Start: b.start, End: b.end}
@@ -105,7 +105,7 @@ func (l *lane) setlk(desc *fsdev.Desc, n *inode, h *handle, handle fsdev.FileHan
 	r.io = io
 	t.lockWithRoom(lock)
 	errno := t.setRange(l, r, wait)
-	t.mu.unlock()
+	t.mu.Unlock()
 	if errno == errWait { // a waiter keeps its reference, and the request
 		l.spareRange = nil
 		return &r.lockRequest, errno
@@ -123,12 +123,12 @@ func (l *lane) flush(desc *fsdev.Desc, n *inode, owner uint64) {
 	if t == nil {
 		return
 	}
-	t.mu.lock()
+	t.mu.Lock()
 	if o := t.ownerOf(ownerKey{l.fs.clientOf(desc), owner}); o != nil && o.pieces > 0 {
 		t.dropRanges(o)
 		t.grant(l)
 	}
-	t.mu.unlock()
+	t.mu.Unlock()
 }
 
 // lockWithRoom locks t when it has room for what a request, and those that wait, may add: nothing is allocated
@@ -137,7 +137,7 @@ func (t *lockTable) lockWithRoom(lock bool) {
 	var ranges []byteRange
 	var spare *rangeOwner
 	for {
-		t.mu.lock()
+		t.mu.Lock()
 		need := len(t.ranges.all) + 2*(t.rangeWaits+1)
 		if cap(t.ranges.all) < need && cap(ranges) >= need {
 			t.ranges.all = append(ranges, t.ranges.all...)
@@ -149,7 +149,7 @@ func (t *lockTable) lockWithRoom(lock bool) {
 		if hasRoom && (t.spare != nil || !lock) {
 			return
 		}
-		t.mu.unlock()
+		t.mu.Unlock()
 		if !hasRoom {
 			ranges = make([]byteRange, 0, 2*need)
 		} else {

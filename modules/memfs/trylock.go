@@ -1,7 +1,6 @@
 package memfs
 
 import (
-	"runtime"
 	"sync/atomic"
 	"syscall"
 )
@@ -90,24 +89,3 @@ func (k *tryLock) kill() (last bool) {
 	w := k.word.Or(lockDead)
 	return w&(lockWriter|lockReaders) == 0
 }
-
-// spinsBeforeYield is some 20 µs: far longer than any spin lock is held by a running thread.
-const spinsBeforeYield = 1 << 14
-
-// spin is a lock for a handful of pointer writes. Nothing is allocated and no other lock
-// than another spin (in the order that doc.go gives) is taken while it is held.
-type spin struct {
-	held atomic.Uint32
-}
-
-func (s *spin) lock() {
-	for i := 0; !s.held.CompareAndSwap(0, 1); i++ {
-		if i == spinsBeforeYield {
-			// The holder lost its CPU in the middle. It can only have ours.
-			runtime.Gosched()
-			i = 0
-		}
-	}
-}
-
-func (s *spin) unlock() { s.held.Store(0) }

@@ -35,14 +35,14 @@ func (l *lane) umountPart(desc *fsdev.Desc) (done bool) {
 // closeHandles closes the handles of a client. It returns false if there are some left.
 func (l *lane) closeHandles(c *client) bool {
 	for {
-		c.mu.lock()
+		c.mu.Lock()
 		h := c.handles
 		if h == nil {
-			c.mu.unlock()
+			c.mu.Unlock()
 			return true
 		}
 		id := h.id
-		c.mu.unlock()
+		c.mu.Unlock()
 		if l.spent >= umountBudget {
 			return false
 		}
@@ -53,9 +53,9 @@ func (l *lane) closeHandles(c *client) bool {
 // dropLocks ends the locks of a client that belong to no handle. It returns false if there are some left.
 func (l *lane) dropLocks(c *client) bool {
 	for {
-		c.mu.lock()
+		c.mu.Lock()
 		k := c.locks
-		c.mu.unlock()
+		c.mu.Unlock()
 		if k == nil {
 			return true
 		}
@@ -86,13 +86,13 @@ func (l *lane) dropOrphans() bool {
 	for i := range l.fs.orphans {
 		o := &l.fs.orphans[i]
 		for {
-			o.mu.lock()
+			o.mu.Lock()
 			n := o.head
 			for n != nil && (n.lookups.Load()&lookupMask == 0 || n.lookups.Load()>>lookupBits == l.fs.epoch()) {
 				n = n.orphanNext
 				l.spent++
 			}
-			o.mu.unlock()
+			o.mu.Unlock()
 			if n == nil {
 				break
 			}
