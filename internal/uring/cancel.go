@@ -41,21 +41,54 @@ func (q *Queue) cancel(op *Op) {
 		q.dead.push(op)
 		return
 	}
+	q.issueCancel(op)
+}
+
+func (q *Queue) issueCancel(op *Op) {
 	if q.cancels.first != nil || !q.placeCancel(op) {
 		q.cancels.push(op)
 	}
 }
 
-// placeCancel puts the cancellation of an operation into the submission queue, where it comes after the operation.
+// placeCancel puts the cancellation of an operation into the submission queue, where it comes after the operation, or
+// the pause before it is tried again.
 func (q *Queue) placeCancel(op *Op) bool {
 	s := q.ring.nextSQE()
 	if s == nil {
 		return false
 	}
+	if op.pause {
+		s.PrepTimeout(&pauses[min(int(op.tries), len(pauses))-1], 0, 0)
+		s.UserData = uint64(op.h) | pauseOf
+		return true
+	}
 	s.PrepCancel(uint64(op.h), 0)
 	s.Flags = IOSQE_CQE_SKIP_SUCCESS
-	s.UserData = uint64(Discard(q.table.kind))
+	s.UserData = uint64(op.h) | cancelOf
 	return true
+}
+
+// pauses are how long a cancellation waits before it is tried again, by how often it has been.
+var pauses = func() (p [12]Timespec) {
+	for i := range p {
+		p[i].TvNsec = 50_000 << i // up to 102 ms
+	}
+	return p
+}()
+
+// cancelMissed handles the completion of what is about a cancellation. One fails if the kernel does not find the
+// operation, or finds it running, and that is not the last word: a read of a pipe that has just become readable is
+// nowhere for a moment, and waits again after that, if somebody else was faster. So what has not completed then is
+// looked for again, after a pause, since an operation may also be nowhere for as long as its disk takes.
+func (q *Queue) cancelMissed(h Handle) {
+	op := q.table.Find(h &^ aboutOf)
+	if op == nil || !op.cancelled || op.list != nil {
+		return
+	}
+	if op.pause = h&cancelOf != 0; op.pause && int(op.tries) < len(pauses) {
+		op.tries++
+	}
+	q.issueCancel(op)
 }
 
 // abandoned keeps reachable, for good, what the kernel may still write to.

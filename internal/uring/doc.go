@@ -31,7 +31,7 @@
 // again for the rest, one that was interrupted as well, and one that found a non-blocking descriptor empty after that
 // is ready. At last the slot is given back, and then the callback runs, from Poll and with nothing of the queue held,
 // so that it may start others. [Queue.Cancel] shortens this, it does not skip anything: who started an operation is
-// called back once.
+// called back once. What the kernel does not find to cancel it is asked for again, until it completes.
 //
 // # Memory
 //

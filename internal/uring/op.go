@@ -48,6 +48,8 @@ type Op struct {
 	started   bool
 	polling   bool // waits for the descriptor to be ready, to try again
 	cancelled bool
+	pause     bool    // before the cancellation is tried again
+	tries     uint8   // of the cancellation that have failed
 	list      *opList // it is in
 	prev      *Op
 	next      *Op
@@ -177,7 +179,7 @@ func (op *Op) clear() {
 	clear(op.iovs[:op.used])
 	op.fn, op.ctx, op.bufs, op.one[0] = nil, nil, nil, nil
 	op.kind, op.used, op.Once = noTransfer, 0, false
-	op.started, op.polling, op.cancelled = false, false, false
+	op.started, op.polling, op.cancelled, op.pause, op.tries = false, false, false, false, 0
 }
 
 // opList is a list of operations, each in one at most.

@@ -261,8 +261,12 @@ func (q *Queue) complete(cqe *CQE) {
 		q.foreign(q.foreignCtx, cqe)
 		return
 	}
-	if h.Slot() == noSlot {
-		return // of a cancellation: what it cancelled says the rest
+	switch slot := h.Slot(); {
+	case slot == noSlot:
+		return
+	case slot&aboutOf == cancelOf, slot&aboutOf == pauseOf:
+		q.cancelMissed(h)
+		return
 	}
 	op := q.table.Lookup(h)
 	if op == nil {

@@ -117,6 +117,50 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
+// TestCancelIsTriedAgain has the kernel miss an operation that it is asked to cancel, again and again.
+func TestCancelIsTriedAgain(t *testing.T) {
+	r, err := Open(Options{Entries: 32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	q := NewQueue(r, QueueOptions{Depth: 2})
+	var got []Result
+	op := q.Get(record, &got)
+	op.ReadBuf(3, make([]byte, 1), CurrentPosition)
+	h := q.Start(op)
+	_ = q.Cancel(h)
+	last := func(opcode uint8, about Handle) {
+		t.Helper()
+		if s := r.sq.sqes[(r.sq.tail-1)&r.sq.mask]; s.Opcode != opcode || s.UserData != uint64(h|about) {
+			t.Fatalf("%s of %v, want %s of %v", OpName(s.Opcode), Handle(s.UserData), OpName(opcode), h|about)
+		}
+		r.sq.tail = 0 // the kernel has not seen any of it
+	}
+	last(IORING_OP_ASYNC_CANCEL, cancelOf)
+	for i := range 20 {
+		res := [...]unix.Errno{unix.ENOENT, unix.EALREADY}[i%2]
+		q.complete(&CQE{UserData: uint64(h | cancelOf), Res: -int32(res)})
+		if s := r.sq.sqes[0]; s.Addr != addr(&pauses[min(i, len(pauses)-1)]) {
+			t.Errorf("pause %d is another one", i)
+		}
+		last(IORING_OP_TIMEOUT, pauseOf)
+		q.complete(&CQE{UserData: uint64(h | pauseOf), Res: -int32(unix.ETIME)})
+		last(IORING_OP_ASYNC_CANCEL, cancelOf)
+	}
+	q.complete(&CQE{UserData: uint64(h), Res: -int32(unix.ECANCELED)})
+	// What is said of one that has completed concerns nobody, also not who has its slot now.
+	next := q.Get(record, &got)
+	next.ReadBuf(3, make([]byte, 1), CurrentPosition)
+	for _, about := range []Handle{cancelOf, pauseOf} {
+		q.complete(&CQE{UserData: uint64(h | about), Res: -int32(unix.ENOENT)})
+	}
+	if r.sq.tail != 0 || len(got) != 1 || got[0].Errno != unix.ECANCELED || q.Stats().Stale != 0 {
+		t.Errorf("%d submitted, %+v, %+v", r.sq.tail, got, q.Stats())
+	}
+	q.Drop(next)
+}
+
 // TestCloseGivesUp keeps the memory of what the kernel does not let go.
 func TestCloseGivesUp(t *testing.T) {
 	r, err := Open(Options{Entries: 4})

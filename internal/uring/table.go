@@ -10,14 +10,19 @@ import (
 // write to the ring (IORING_OP_MSG_RING), can hand back at any time: nothing is reached through it unchecked.
 type Handle uint64
 
-// A handle is kind:8 generation:32 slot:24.
+// A handle is kind:8 generation:32 slot:24. The highest bits of the slot say that what completes is not the operation
+// in it, but something about that.
 const (
 	slotBits  = 24
 	kindShift = 56
 	noSlot    = 1<<slotBits - 1
 
+	cancelOf = 1 << (slotBits - 1) // its cancellation
+	pauseOf  = 1 << (slotBits - 2) // the time until its cancellation is tried again
+	aboutOf  = cancelOf | pauseOf
+
 	// MaxSlots is the most that a [Table] can hold.
-	MaxSlots = noSlot
+	MaxSlots = pauseOf
 )
 
 func makeHandle(kind uint8, gen uint32, slot uint32) Handle {
