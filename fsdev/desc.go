@@ -3,6 +3,7 @@ package fsdev
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spdk-go/spdk-go/iochannel"
@@ -22,6 +23,10 @@ type Desc struct {
 
 	notify    NotifyFunc
 	notifyCtx any
+
+	// On any goroutine.
+	notices atomic.Int64 // messages of Fsdev.Notify under way
+	backlog atomic.Pointer[backlogHook]
 }
 
 // Open opens the device registered under name. event receives its events with ctx on t; it

@@ -2,6 +2,7 @@ package fsdev
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/spdk-go/spdk-go/reactor"
 )
@@ -13,13 +14,17 @@ type NotifyType uint8
 
 // The notifications. Not in SPDK.
 const (
-	// Object's attributes, and its data from Offset on, Length bytes (0: all), are not what they were.
+	// Object's attributes, and its data from Offset on ([NoData]: none), Length bytes (0: all), are not what they were.
 	NotifyInvalInode NotifyType = iota
 	NotifyInvalEntry            // Name in Object, a directory, is not what it was
 	NotifyDelete                // Name in Object, which was Child, is gone
 	NotifyStore                 // Data is now at Offset of Object: keep it for readers
 	NotifyPoll                  // what Key was given to [Desc.Poll] for is ready
+	NotifyInvalNames            // no name need be what it was, nor any attributes; clients from Linux 6.16 on
 )
+
+// NoData is the Offset of a [NotifyInvalInode] that is about attributes alone. Not in SPDK.
+const NoData = math.MaxUint64
 
 // Notification is one thing that a module tells clients. Its fields are read-only from
 // [Fsdev.Notify] on.
@@ -53,6 +58,36 @@ func (d *Desc) SetNotify(fn NotifyFunc, ctx any) {
 	d.notify, d.notifyCtx = fn, ctx
 }
 
+// SetNotifyBacklog has fn tell, with ctx, how many notifications the receiver has taken and its client has not, for
+// [Desc.NotifyBacklog]; nil for none. fn is called on any goroutine. On any goroutine.
+//
+// Not in SPDK.
+func (d *Desc) SetNotifyBacklog(fn func(ctx any) int, ctx any) {
+	if fn == nil {
+		d.backlog.Store(nil)
+		return
+	}
+	d.backlog.Store(&backlogHook{fn, ctx})
+}
+
+type backlogHook struct {
+	fn  func(ctx any) int
+	ctx any
+}
+
+// NotifyBacklog returns how many notifications are on their way to the client of d. A module that has many to send
+// should wait while there are some hundreds: of what is too much for a transport it drops what comes last. On any
+// goroutine.
+//
+// Not in SPDK.
+func (d *Desc) NotifyBacklog() int {
+	n := int(d.notices.Load())
+	if h := d.backlog.Load(); h != nil {
+		n += h.fn(h.ctx)
+	}
+	return n
+}
+
 // Notify tells every open descriptor, or only the given one, of n, by message. The caller runs
 // on the thread t. A descriptor whose thread has no room gets it later, in order with other
 // notifications of t.
@@ -64,6 +99,7 @@ func (f *Fsdev) Notify(t *reactor.Thread, only *Desc, n *Notification) {
 	defer f.m.mu.Unlock()
 	for _, d := range f.descs {
 		if only == nil || only == d {
+			d.notices.Add(1)
 			d.t.SendMsgRetry(t, notifyDesc, &notice{d, n})
 		}
 	}
@@ -80,4 +116,5 @@ func notifyDesc(t *reactor.Thread, ctx any) {
 	if !x.d.closed && x.d.notify != nil {
 		x.d.notify(t, x.d.f, x.n, x.d.notifyCtx)
 	}
+	x.d.notices.Add(-1)
 }

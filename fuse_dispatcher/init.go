@@ -157,6 +157,7 @@ func mounted(ctx any, _ *iochannel.Channel, errno syscall.Errno, opts *fsdev.Mou
 	s.desc, s.root = d.control.desc, root
 	d.sess.Store(s)
 	s.desc.SetNotify(onNotify, d)
+	s.desc.SetNotifyBacklog(notifyBacklog, d)
 	op.reply(0)
 }
 

@@ -47,9 +47,28 @@ var notifyMinor = [...]uint32{
 	fsdev.NotifyDelete:     18,
 	fsdev.NotifyStore:      15,
 	fsdev.NotifyPoll:       11,
+	fsdev.NotifyInvalNames: 44,
 }
 
 const retrieveMinor = 15
+
+// NotifyQueue is what the ctx of [Dispatcher.SetNotify] is, beside what its owner has it for, if the transport keeps
+// messages back: NotifyBacklog returns how many the client has not taken. It is called on any goroutine.
+//
+// Not in SPDK.
+type NotifyQueue interface {
+	NotifyBacklog() int
+}
+
+// notifyBacklog is for [fsdev.Desc.SetNotifyBacklog].
+func notifyBacklog(ctx any) int {
+	if hook := ctx.(*Dispatcher).notify.Load(); hook != nil {
+		if q, ok := hook.ctx.(NotifyQueue); ok {
+			return q.NotifyBacklog()
+		}
+	}
+	return 0
+}
 
 // onNotify hands on what the module has to tell, on the control thread.
 func onNotify(t *reactor.Thread, _ *fsdev.Fsdev, n *fsdev.Notification, ctx any) {
@@ -85,6 +104,10 @@ func (s *session) notification(n *fsdev.Notification) [][]byte {
 		msg, out := newMessage[NotifyStoreOut](FUSE_NOTIFY_STORE, n.Data)
 		out.NodeID, out.Offset, out.Size = s.nodeID(n.Object), n.Offset, uint32(len(n.Data))
 		return msg
+	case fsdev.NotifyInvalNames:
+		buf := make([]byte, outHeaderSize)
+		*Overlay[OutHeader](buf) = OutHeader{Len: outHeaderSize, Error: FUSE_NOTIFY_INC_EPOCH}
+		return [][]byte{buf}
 	default: // NotifyPoll
 		msg, out := newMessage[NotifyPollWakeupOut](FUSE_NOTIFY_POLL, nil)
 		out.Kh = n.Key

@@ -30,7 +30,7 @@ var notifyCases = []notifyCase{
 		FUSE_NOTIFY_INVAL_INODE, Bytes(&NotifyInvalInodeOut{Ino: node, Off: 4096, Len: 8192})},
 	{"the root", fsdev.Notification{Type: fsdev.NotifyInvalInode, Object: fakeRoot}, 12,
 		FUSE_NOTIFY_INVAL_INODE, Bytes(&NotifyInvalInodeOut{Ino: FUSE_ROOT_ID})},
-	{"attributes only", fsdev.Notification{Type: fsdev.NotifyInvalInode, Object: fakeFile, Offset: math.MaxUint64}, 12,
+	{"attributes only", fsdev.Notification{Type: fsdev.NotifyInvalInode, Object: fakeFile, Offset: fsdev.NoData}, 12,
 		FUSE_NOTIFY_INVAL_INODE, Bytes(&NotifyInvalInodeOut{Ino: node, Off: -1})},
 	{"entry", fsdev.Notification{Type: fsdev.NotifyInvalEntry, Object: fakeRoot, Name: []byte("name")}, 12,
 		FUSE_NOTIFY_INVAL_ENTRY, join(Bytes(&NotifyInvalEntryOut{Parent: FUSE_ROOT_ID, Namelen: 4}), cstr("name"))},
@@ -40,6 +40,7 @@ var notifyCases = []notifyCase{
 		FUSE_NOTIFY_STORE, join(Bytes(&NotifyStoreOut{NodeID: node, Offset: 4096, Size: 4}), []byte("data"))},
 	{"poll", fsdev.Notification{Type: fsdev.NotifyPoll, Key: 77}, 11,
 		FUSE_NOTIFY_POLL, Bytes(&NotifyPollWakeupOut{Kh: 77})},
+	{"names", fsdev.Notification{Type: fsdev.NotifyInvalNames}, 44, FUSE_NOTIFY_INC_EPOCH, nil},
 }
 
 // ear collects what a dispatcher sends.
@@ -109,6 +110,50 @@ func TestNotificationsByMinorVersion(t *testing.T) {
 			t.Errorf("7.%d: Retrieve says %v", minor, errno)
 		}
 	}
+}
+
+// slowEar is an ear of a transport that keeps messages back.
+type slowEar struct {
+	ear
+	backlog int
+}
+
+func (e *slowEar) NotifyBacklog() int { return e.backlog }
+
+func hearSlowly(t *reactor.Thread, msg [][]byte, ctx any) { hear(t, msg, &ctx.(*slowEar).ear) }
+
+// A module that has much to tell finds out how much of it is still on its way.
+func TestNotifyBacklog(t *testing.T) {
+	e := &slowEar{}
+	b := newBed(t, 2, fusedispatcher.Opts{Notify: hearSlowly, NotifyCtx: e})
+	e.b = b
+	var desc *fsdev.Desc
+	b.FS.Mount = func(io *fsdev.IO) {
+		desc = io.Desc()
+		b.FS.Mounted(io)
+	}
+	b.Init(45)
+	want := func(when string, n int) {
+		t.Helper()
+		if got := desc.NotifyBacklog(); got != n {
+			t.Errorf("%s: a backlog of %d, want %d", when, got, n)
+		}
+	}
+	want("at first", 0)
+	for range 3 {
+		b.FS.Fsdev.Notify(b.Threads[1], nil, &notifyCases[0].n)
+	}
+	want("sent", 3)
+	if got := len(e.take()); got != 3 {
+		t.Fatalf("%d messages", got)
+	}
+	want("taken by the transport", 0)
+	e.backlog = 7
+	want("kept by the transport", 7)
+	b.D.SetNotify(hear, &e.ear)
+	want("of a transport that keeps none", 0)
+	b.D.SetNotify(nil, nil)
+	want("without a transport", 0)
 }
 
 func TestNotificationsNeedASessionAndAListener(t *testing.T) {

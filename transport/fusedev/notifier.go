@@ -48,6 +48,7 @@ type notifier struct {
 	done   chan struct{}
 
 	waiting atomic.Int64 // bytes in queue
+	writing atomic.Int32 // 1 while the kernel has one, which may take long
 	sent    atomic.Uint64
 	unknown atomic.Uint64
 	refused atomic.Uint64
@@ -93,6 +94,11 @@ func queueNotification(_ *reactor.Thread, msg [][]byte, ctx any) {
 	}
 }
 
+// NotifyBacklog implements [fusedispatcher.NotifyQueue].
+func (n *notifier) NotifyBacklog() int {
+	return len(n.queue) + int(n.writing.Load())
+}
+
 func messageSize(msg [][]byte) (size int64) {
 	for _, seg := range msg {
 		size += int64(len(seg))
@@ -109,7 +115,9 @@ func (n *notifier) run() {
 			return
 		case msg := <-n.queue:
 			n.waiting.Add(-messageSize(msg))
+			n.writing.Store(1)
 			n.write(msg)
+			n.writing.Store(0)
 		}
 	}
 }

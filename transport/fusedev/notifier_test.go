@@ -77,6 +77,30 @@ func TestNotifyDelete(t *testing.T) {
 	}
 }
 
+// Names of every kind are asked for again after a new epoch, where the kernel has that.
+func TestNotifyInvalNames(t *testing.T) {
+	m := mountBoard(t, Options{})
+	path := filepath.Join(m.dir, "later")
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	m.set("file", "content")
+	m.wantContent("at first", "file", "content")
+	m.with(func() { delete(m.names, "file") })
+	m.set("later", "")
+	m.tell(fsdev.Notification{Type: fsdev.NotifyInvalNames})
+	if m.s.NotifyStats() == (NotifyStats{}) {
+		t.Log("the kernel is older than Linux 6.16, and was not told")
+		return
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("a name that was cached as missing: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(m.dir, "file")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a name that is gone: %v", err)
+	}
+}
+
 func TestNotifyStore(t *testing.T) {
 	m := mountBoard(t, Options{})
 	f := m.set("file", "old content")
@@ -236,6 +260,9 @@ func TestNotifierIsBounded(t *testing.T) {
 			}, nil)
 			src.fn(nil, [][]byte{make([]byte, 16)}, src.ctx)
 			<-taken // and the writer waits with it in its hand
+			if got := n.NotifyBacklog(); got != 1 {
+				t.Errorf("a backlog of %d while one is written", got)
+			}
 			for range tt.want + 10 {
 				src.fn(nil, [][]byte{make([]byte, tt.size)}, src.ctx)
 			}

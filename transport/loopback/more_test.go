@@ -205,6 +205,7 @@ func TestNotifications(t *testing.T) {
 		{Type: fsdev.NotifyDelete, Object: mirrorRoot, Child: mirrorFile, Name: []byte("gone")},
 		{Type: fsdev.NotifyStore, Object: mirrorFile, Offset: 3, Data: []byte("data")},
 		{Type: fsdev.NotifyPoll, Key: 4},
+		{Type: fsdev.NotifyInvalNames},
 	} {
 		m.f.Notify(h.t, nil, &n)
 	}
@@ -227,6 +228,7 @@ func TestNotifications(t *testing.T) {
 		{Code: loopback.NotifyDelete, Node: loopback.RootID, Child: file, Name: "gone"},
 		{Code: loopback.NotifyStore, Node: file, Offset: 3, Length: 4, Data: []byte("data")},
 		{Code: loopback.NotifyPoll, Key: 4},
+		{Code: loopback.NotifyIncEpoch},
 	}
 	if diff := cmp.Diff(want, got.list); diff != "" {
 		t.Fatalf("notifications (-want +got):\n%s", diff)

@@ -15,6 +15,7 @@ const (
 	NotifyStore      = 4
 	NotifyRetrieve   = 5
 	NotifyDelete     = 6
+	NotifyIncEpoch   = 8
 )
 
 // Notification is what the file system tells without being asked. Only the fields that its code
@@ -77,10 +78,11 @@ func ParseNotification(n *Notification, msg [][]byte) bool {
 	}
 	*n = Notification{Code: int32(le.Uint32(b[4:]))}
 	b = b[outHeaderSize:]
-	fixed := map[int32]int{
+	fixed, ok := map[int32]int{
 		NotifyPoll: 8, NotifyInvalInode: 24, NotifyInvalEntry: 16, NotifyStore: 24, NotifyRetrieve: 32, NotifyDelete: 24,
+		NotifyIncEpoch: 0,
 	}[n.Code]
-	if fixed == 0 || len(b) < fixed {
+	if !ok || len(b) < fixed {
 		return false
 	}
 	rest := b[fixed:]
