@@ -87,9 +87,7 @@ func newFlags() (*pflag.FlagSet, *config) {
 			"(else one for every 4K of size). May be repeated", setMemfs)
 	value("aio", "", "none",
 		"export a directory of the host, as in `NAME:DIR[,OPTION]`..., e.g. data0:/srv/data or data0:/srv/data,ro. The "+
-			"options are ro (refuse changes), xattr (allow extended attributes), writeback (let the kernel cache "+
-			"writes), devices (allow device files to be made) and workers=N (threads for what has to wait, else one per CPU "+
-			"and at least 4). The directory must not have a comma. May be repeated", setAio)
+			"options are listed below. The directory must not have a comma. May be repeated", setAio)
 	value("null", "", "none",
 		"create the device `NAME`, which does nothing, for benchmarks, e.g. null0. May be repeated", setNull)
 	value("mount", "", "none",
@@ -123,6 +121,8 @@ Serve file system devices to the kernel, until SIGINT or SIGTERM.
 
 Flags:
 %[2]s
+Options of --aio:
+%[3]s
 Example: a memory file system of 4 GiB, served by two reactors:
   %[1]s --cpumask 0x3 --memfs mem0,size=4G --mount mem0=/mnt/mem
 A directory of the host:
@@ -130,7 +130,7 @@ A directory of the host:
 
 Exit code: 0 after an orderly end, 1 if something failed, 2 for a wrong flag or
 value.
-`, progName, fs.FlagUsagesWrapped(helpColumns))
+`, progName, fs.FlagUsagesWrapped(helpColumns), aioOptionsHelp())
 }
 
 // parseArgs reads and checks the command line. Errors come without the program's name.
@@ -232,24 +232,8 @@ func setAio(c *config, v string) error {
 	for more {
 		var opt string
 		opt, opts, more = strings.Cut(opts, ",")
-		key, val, hasVal := strings.Cut(opt, "=")
-		switch {
-		case opt == "ro":
-			spec.opts.ReadOnly = true
-		case opt == "xattr":
-			spec.opts.Xattr = true
-		case opt == "writeback":
-			spec.opts.Writeback = true
-		case opt == "devices":
-			spec.opts.Devices = true
-		case key == "workers" && hasVal:
-			n, err := strconv.ParseUint(val, 10, 10)
-			if err != nil || n == 0 {
-				return fmt.Errorf("workers: %q is not a number from 1 to 1023", val)
-			}
-			spec.opts.Workers = int(n)
-		default:
-			return fmt.Errorf("%q is not an option of aio (want ro, xattr, writeback, devices or workers=N)", opt)
+		if err := setAioOption(&spec.opts, opt); err != nil {
+			return err
 		}
 	}
 	c.aio = append(c.aio, spec)

@@ -36,6 +36,9 @@ type Opts struct {
 	Handles int
 	// NoRing leaves data that has to be waited for to the workers too, as where there is no io_uring.
 	NoRing bool
+	// NoKillPriv leaves it to clients to take set-user-ID bits and security.capability from files that change. The
+	// kernel then asks for the latter before each write that it caches, if Xattr.
+	NoKillPriv bool
 }
 
 func (o *Opts) setDefaults() error {
@@ -198,6 +201,8 @@ type createParams struct {
 	MaxWrite  uint32 `json:"max_write"`
 	ReadOnly  bool   `json:"read_only,omitempty"`
 	Devices   bool   `json:"allow_devices,omitempty"`
+
+	NoKillPriv bool `json:"no_killpriv,omitempty"`
 }
 
 // ConfigJSON implements [fsdev.DeviceConfig].
@@ -206,7 +211,7 @@ type createParams struct {
 func (a *Aio) ConfigJSON(f *fsdev.Fsdev) []fsdev.ConfigCall {
 	return []fsdev.ConfigCall{{Method: "fsdev_aio_create", Params: createParams{
 		Name: f.Name(), Root: a.o.Root, Xattr: a.o.Xattr, Writeback: a.o.Writeback, MaxWrite: a.o.MaxWrite,
-		ReadOnly: a.o.ReadOnly, Devices: a.o.Devices,
+		ReadOnly: a.o.ReadOnly, Devices: a.o.Devices, NoKillPriv: a.o.NoKillPriv,
 	}}}
 }
 

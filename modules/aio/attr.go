@@ -113,7 +113,7 @@ func runSetattr(w *worker, j *job) syscall.Errno {
 	io := j.io
 	set, mask := &io.Attr, io.Flags
 	if mask&fsdev.SetAttrSize != 0 {
-		if errno := w.truncate(j, set.Size); errno != 0 {
+		if errno := w.truncateAs(j, set.Size); errno != 0 {
 			return errno
 		}
 	}
@@ -135,6 +135,9 @@ func runSetattr(w *worker, j *job) syscall.Errno {
 		}
 		if errno := sys.Fchmodat(w.a.proc, w.fdName(j.n.fd), set.Mode&0o7777); errno != 0 {
 			return errno
+		}
+		if setIDs(set.Mode) != 0 {
+			j.n.gainsPrivileges()
 		}
 	}
 	if times, any := timesOf(set, mask); any {

@@ -17,7 +17,7 @@ func (c *channel) data(io *fsdev.IO) syscall.Errno {
 	if errno != 0 {
 		return errno
 	}
-	moved := 0
+	moved, kills := 0, false
 	switch {
 	case h.dir != nil:
 		errno = syscall.EBADF
@@ -27,6 +27,8 @@ func (c *channel) data(io *fsdev.IO) syscall.Errno {
 		moved, errno = c.readNow(h, io)
 	case c.a.o.ReadOnly:
 		errno = syscall.EROFS
+	case io.Flags&fsdev.FlagKillSuidgid != 0 && !c.keepsPrivileges(h):
+		kills, errno = true, errLater
 	default:
 		moved, errno = c.writeNow(h, io)
 	}
@@ -34,6 +36,12 @@ func (c *channel) data(io *fsdev.IO) syscall.Errno {
 		io.OutSize = uint64(moved)
 		c.a.putHandle(h)
 		return errno
+	}
+	if kills {
+		j := c.newJob(io, runKillWrite)
+		j.h = h
+		c.a.pool.push(j)
+		return errLater
 	}
 	run := runRead
 	if io.Type == fsdev.IOWrite {

@@ -15,6 +15,7 @@ type client struct {
 	desc *fsdev.Desc
 	ch   *iochannel.Channel
 	root fsdev.FileObject
+	opts fsdev.MountOpts // agreed on
 }
 
 func direct(tb testing.TB, r *rig) *client {
@@ -26,8 +27,8 @@ func direct(tb testing.TB, r *rig) *client {
 	c.ch = c.desc.IOChannel(r.t)
 	mounted := false
 	if errno := c.desc.Mount(c.ch, 0, &fsdev.MountOpts{MaxWrite: 1 << 20}, func(_ any, _ *iochannel.Channel,
-		errno syscall.Errno, _ *fsdev.MountOpts, root fsdev.FileObject) {
-		mounted, c.root = errno == 0, root
+		errno syscall.Errno, opts *fsdev.MountOpts, root fsdev.FileObject) {
+		mounted, c.root, c.opts = errno == 0, root, *opts
 	}, nil); errno != 0 {
 		tb.Fatal(errno)
 	}

@@ -71,6 +71,12 @@
 // since clients check permissions themselves, with more groups than are known here. Everything else happens as the
 // user of the process, and so does everything if that may not change users: then all files are his.
 //
+// What clears set-ID bits, as a client asks for with writes and truncations of who may not keep them, is run by a
+// worker that has put CAP_FSETID aside: the host clears them in one with the change. A WRITE goes to a worker for that
+// only if the file has such bits, which is looked for once a second while there are such writes; so what the host sets
+// is noticed a second late. security.capability is for the host's kernel, which takes it away by itself. A process
+// without CAP_FSETID cannot keep the bits when they need not go.
+//
 // # Clients
 //
 // References are counted for each client, and UMOUNT takes away those of its client, with its handles and locks.
@@ -86,8 +92,8 @@
 // # What is not there
 //
 //   - Byte-range locks: GETLK and SETLK are ENOSYS, and clients keep them to themselves.
-//   - POSIX ACLs (the name space system of extended attributes), labels at creation, KillPriv: MOUNT does not offer
-//     them. Extended attributes are ENOSYS altogether unless [Opts].Xattr, which has the name spaces user, trusted
+//   - POSIX ACLs (the name space system of extended attributes), labels at creation: MOUNT does not offer them.
+//     Extended attributes are ENOSYS altogether unless [Opts].Xattr, which has the name spaces user, trusted
 //     and security.
 //   - Files without a handle (NoOpen), direct IO (O_DIRECT is ignored), IOCTL (ENOTTY).
 //   - A node has a descriptor for as long as it is known: RLIMIT_NOFILE bounds how many can be. LOOKUP is EMFILE then.

@@ -120,6 +120,7 @@ func (c *channel) mount(io *fsdev.IO) syscall.Errno {
 	cl.writeback.Store(io.Mount.WritebackCache)
 	io.Mount.MaxWrite = min(io.Mount.MaxWrite, c.a.o.MaxWrite)
 	io.Mount.SuppGroup = c.a.creds.switches
+	io.Mount.KillPriv = !c.a.o.NoKillPriv
 	io.OutObject = c.a.root.obj
 	return 0
 }

@@ -33,6 +33,8 @@ type node struct {
 	refs  atomic.Int64 // clients that hold lookups, handles, jobs and calls under way; the root has one more
 	locks atomic.Pointer[flockTable]
 
+	cleanUntil atomic.Uint64 // ticks, up to which the file is taken to have no set-ID bits
+
 	mu    sys.Spin
 	first hold // the rest is in first.next
 

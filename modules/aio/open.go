@@ -46,7 +46,7 @@ func runOpen(w *worker, j *job) syscall.Errno {
 	if errno := w.a.mayOpen(j.n, j.io.Flags); errno != 0 {
 		return errno
 	}
-	fd, errno := w.reopen(j.n, hostFlags(cl, j.io.Flags))
+	fd, errno := w.reopenAs(j.n, cl, j.io.Flags)
 	if errno != 0 {
 		return errno
 	}
@@ -116,7 +116,7 @@ func (w *worker) createExisting(j *job) syscall.Errno {
 	errno := w.a.mayOpen(n, j.io.Flags)
 	if errno == 0 {
 		var fd int
-		if fd, errno = w.reopen(n, hostFlags(cl, j.io.Flags)); errno == 0 {
+		if fd, errno = w.reopenAs(n, cl, j.io.Flags); errno == 0 {
 			j.io.OutHandle, errno = w.a.addHandle(cl, n, fd, j.io.Flags)
 		}
 	}

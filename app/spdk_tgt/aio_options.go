@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spdk-go/spdk-go/modules/aio"
+)
+
+// aioOption is one of the options behind --aio NAME:DIR.
+type aioOption struct {
+	name  string
+	value string // what --help calls its value; "": it has none
+	help  string
+	set   func(o *aio.Opts, val string) error
+}
+
+// aioToggle is an option without a value.
+func aioToggle(name, help string, set func(o *aio.Opts)) aioOption {
+	return aioOption{name: name, help: help, set: func(o *aio.Opts, _ string) error {
+		set(o)
+		return nil
+	}}
+}
+
+var aioOptions = []aioOption{
+	aioToggle("ro", "refuse changes", func(o *aio.Opts) { o.ReadOnly = true }),
+	aioToggle("xattr", "allow extended attributes", func(o *aio.Opts) { o.Xattr = true }),
+	aioToggle("writeback", "let the kernel cache writes", func(o *aio.Opts) { o.Writeback = true }),
+	aioToggle("devices", "allow device files to be made", func(o *aio.Opts) { o.Devices = true }),
+	{"workers", "N", "threads for what has to wait, else one per CPU and at least 4", setAioWorkers},
+	aioToggle("no-killpriv", "leave it to the kernel of the client to take set-user-ID bits and capabilities from files "+
+		"that change", func(o *aio.Opts) { o.NoKillPriv = true }),
+}
+
+// setAioOption sets an option, as it stands on the command line.
+func setAioOption(o *aio.Opts, opt string) error {
+	name, val, hasVal := strings.Cut(opt, "=")
+	i := slices.IndexFunc(aioOptions, func(known aioOption) bool { return known.name == name })
+	if i < 0 || hasVal != (aioOptions[i].value != "") {
+		return fmt.Errorf("%q is not an option of aio (want %s)", opt, aioOptionNames())
+	}
+	if err := aioOptions[i].set(o, val); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+func (o *aioOption) usage() string {
+	if o.value == "" {
+		return o.name
+	}
+	return o.name + "=" + o.value
+}
+
+func aioOptionNames() string {
+	var names []string
+	for i := range aioOptions {
+		names = append(names, aioOptions[i].usage())
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// aioOptionsHelp describes the options for --help.
+func aioOptionsHelp() string {
+	const column = 26
+	var b strings.Builder
+	for i := range aioOptions {
+		o := &aioOptions[i]
+		fmt.Fprintf(&b, "  %-*s", column-3, o.usage())
+		at := column - 1
+		if len(o.usage()) > column-4 {
+			at = helpColumns // on a line of its own
+		}
+		for word := range strings.FieldsSeq(o.help) {
+			if at+1+len(word) > helpColumns {
+				fmt.Fprintf(&b, "\n%*s", column-1, "")
+				at = column - 1
+			}
+			b.WriteString(" " + word)
+			at += 1 + len(word)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func setAioWorkers(o *aio.Opts, val string) error {
+	n, err := strconv.ParseUint(val, 10, 10)
+	if err != nil || n == 0 {
+		return errors.New(strconv.Quote(val) + " is not a number from 1 to 1023")
+	}
+	o.Workers = int(n)
+	return nil
+}
