@@ -34,6 +34,18 @@ var aioOptions = []aioOption{
 	{"workers", "N", "threads for what has to wait, else one per CPU and at least 4", setAioWorkers},
 	aioToggle("no-killpriv", "leave it to the kernel of the client to take set-user-ID bits and capabilities from files "+
 		"that change", func(o *aio.Opts) { o.NoKillPriv = true }),
+	{"translate-uid", "RULE", "what a user of the client is on the host, and the other way round. May be repeated. RULE " +
+		"is map:CLIENT:HOST:COUNT, guest:CLIENT:HOST:COUNT (only to the host), host:HOST:CLIENT:COUNT (only from it), " +
+		"squash-guest:CLIENT:HOST:COUNT, squash-host:HOST:CLIENT:COUNT (COUNT to one) or forbid-guest:CLIENT:COUNT, as " +
+		"virtiofsd has them, e.g. map:0:100000:65536; without one, IDs stay as they are",
+		func(o *aio.Opts, val string) error {
+			o.TranslateUID = append(o.TranslateUID, val)
+			return o.Check()
+		}},
+	{"translate-gid", "RULE", "likewise for groups", func(o *aio.Opts, val string) error {
+		o.TranslateGID = append(o.TranslateGID, val)
+		return o.Check()
+	}},
 }
 
 // setAioOption sets an option, as it stands on the command line.

@@ -39,6 +39,16 @@ type Opts struct {
 	// NoKillPriv leaves it to clients to take set-user-ID bits and security.capability from files that change. The
 	// kernel then asks for the latter before each write that it caches, if Xattr.
 	NoKillPriv bool
+	// TranslateUID and TranslateGID say what the users and groups of clients, the guests, are on the host, and the other
+	// way round, as virtiofsd's options of these names do. An ID without a rule stays as it is. The rules are:
+	//
+	//	map:GUEST:HOST:COUNT            the COUNT IDs from GUEST on are those from HOST on, in both directions
+	//	guest:GUEST:HOST:COUNT          likewise, but only from guest to host
+	//	host:HOST:GUEST:COUNT           likewise, but only from host to guest
+	//	squash-guest:GUEST:HOST:COUNT   the COUNT IDs of guests from GUEST on are all HOST
+	//	squash-host:HOST:GUEST:COUNT    the COUNT IDs of the host from HOST on are all GUEST
+	//	forbid-guest:GUEST:COUNT        guests may not use the COUNT IDs from GUEST on: EPERM
+	TranslateUID, TranslateGID []string
 }
 
 func (o *Opts) setDefaults() error {
@@ -56,6 +66,18 @@ func (o *Opts) setDefaults() error {
 	}
 	if o.Workers < 0 || o.Workers > 1024 || o.Handles < 0 || o.Handles > math.MaxInt32 {
 		return fmt.Errorf("aio: %d workers, %d handles: %w", o.Workers, o.Handles, syscall.EINVAL)
+	}
+	return nil
+}
+
+// Check says what is wrong with options that have a form of their own, before [Create] does. Any goroutine.
+//
+// Errors wrap EINVAL.
+//
+// Not in SPDK.
+func (o *Opts) Check() error {
+	if _, err := parseIDMaps(o.TranslateUID, o.TranslateGID); err != nil {
+		return fmt.Errorf("%w: %w", err, syscall.EINVAL)
 	}
 	return nil
 }
@@ -81,6 +103,7 @@ type Aio struct {
 	speeds  atomic.Pointer[[]deviceSpeed]
 	pool    pool
 	creds   credentials
+	ids     *idMaps      // nil: they are the host's
 	waiters atomic.Int64 // for flocks
 	youth   uint64       // ticks for which a job cannot be aborted
 }
@@ -101,6 +124,10 @@ func Create(t *reactor.Thread, name string, o Opts) (*Aio, error) {
 		objects: fsdev.NewHandleTable[node](maxNodes),
 		handles: fsdev.NewHandleTable[handle](o.Handles),
 	}
+	if err := o.Check(); err != nil {
+		return nil, fmt.Errorf("aio: create %q: %w", name, err)
+	}
+	a.ids, _ = parseIDMaps(o.TranslateUID, o.TranslateGID)
 	a.clients.Store(new([]*client))
 	a.speeds.Store(new([]deviceSpeed))
 	if err := a.open(); err != nil {
@@ -202,7 +229,9 @@ type createParams struct {
 	ReadOnly  bool   `json:"read_only,omitempty"`
 	Devices   bool   `json:"allow_devices,omitempty"`
 
-	NoKillPriv bool `json:"no_killpriv,omitempty"`
+	NoKillPriv   bool     `json:"no_killpriv,omitempty"`
+	TranslateUID []string `json:"translate_uid,omitempty"`
+	TranslateGID []string `json:"translate_gid,omitempty"`
 }
 
 // ConfigJSON implements [fsdev.DeviceConfig].
@@ -212,6 +241,7 @@ func (a *Aio) ConfigJSON(f *fsdev.Fsdev) []fsdev.ConfigCall {
 	return []fsdev.ConfigCall{{Method: "fsdev_aio_create", Params: createParams{
 		Name: f.Name(), Root: a.o.Root, Xattr: a.o.Xattr, Writeback: a.o.Writeback, MaxWrite: a.o.MaxWrite,
 		ReadOnly: a.o.ReadOnly, Devices: a.o.Devices, NoKillPriv: a.o.NoKillPriv,
+		TranslateUID: a.o.TranslateUID, TranslateGID: a.o.TranslateGID,
 	}}}
 }
 

@@ -160,7 +160,7 @@ func (c *channel) complete(j *job, errno syscall.Errno) {
 	case fsdev.IOUmount:
 		c.completeWoken(&j.woken)
 	}
-	c.freeJob(j).Complete(errno)
+	c.a.reply(c.freeJob(j), errno)
 }
 
 // completeWoken completes the requests whose wait for a lock has ended, each on its own thread.

@@ -199,6 +199,9 @@ func (c *channel) emit(j *job, errno syscall.Errno) (bool, syscall.Errno) {
 		e := &s.entries[i]
 		if taken {
 			obj := fsdev.FileObject(0)
+			if c.a.ids != nil {
+				c.a.ids.attr(&e.attr)
+			}
 			if e.node != nil {
 				obj = e.node.obj
 				c.a.addLookup(e.node, c.clientOf(io.Desc())) // first: the client may use the object at once

@@ -71,6 +71,12 @@
 // since clients check permissions themselves, with more groups than are known here. Everything else happens as the
 // user of the process, and so does everything if that may not change users: then all files are his.
 //
+// [Opts].TranslateUID and TranslateGID give users and groups of clients others on the host: those who make files, those
+// whom files are given to (EPERM if that is forbidden), and, the other way round, those whom files are said to belong
+// to. What has no rule stays as it is, so that who wants to keep IDs of the host from clients, or the other way round,
+// needs a rule for the rest, squash-host or forbid-guest. What the process's own user name space does not know is
+// the host's overflow ID already.
+//
 // What clears set-ID bits, as a client asks for with writes and truncations of who may not keep them, is run by a
 // worker that has put CAP_FSETID aside: the host clears them in one with the change. A WRITE goes to a worker for that
 // only if the file has such bits, which is looked for once a second while there are such writes; so what the host sets

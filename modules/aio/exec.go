@@ -83,6 +83,12 @@ func init() { // not above, since the functions refer to it in a roundabout way
 // Not in SPDK.
 func (a *Aio) SubmitRequest(ch *iochannel.Channel, io *fsdev.IO) {
 	c := iochannel.Ctx[channel](ch)
+	if a.ids != nil {
+		if errno := a.ids.request(io); errno != 0 {
+			io.Complete(errno)
+			return
+		}
+	}
 	var errno syscall.Errno
 	switch io.Type {
 	case fsdev.IORead, fsdev.IOWrite:
@@ -107,7 +113,7 @@ func (a *Aio) SubmitRequest(ch *iochannel.Channel, io *fsdev.IO) {
 		errno = c.exec(io)
 	}
 	if errno != errLater {
-		io.Complete(errno)
+		a.reply(io, errno)
 	}
 }
 
