@@ -34,6 +34,17 @@ var aioOptions = []aioOption{
 	{"workers", "N", "threads for what has to wait, else one per CPU and at least 4", setAioWorkers},
 	aioToggle("no-killpriv", "leave it to the kernel of the client to take set-user-ID bits and capabilities from files "+
 		"that change", func(o *aio.Opts) { o.NoKillPriv = true }),
+	{"xattrmap", "RULES", "what extended attributes of the client are called on the host, in virtiofsd's form, without " +
+		"a comma, e.g. :map:trusted.:user.guest.: to move those of a name space, or :map::user.guest.: to move all",
+		func(o *aio.Opts, val string) error {
+			o.XattrMap = val
+			return o.Check()
+		}},
+	{"posix-acl", "", "allow access control lists, which the file system of the directory keeps and obeys",
+		func(o *aio.Opts, _ string) error {
+			o.PosixACL = true
+			return o.Check()
+		}},
 	{"translate-uid", "RULE", "what a user of the client is on the host, and the other way round. May be repeated. RULE " +
 		"is map:CLIENT:HOST:COUNT, guest:CLIENT:HOST:COUNT (only to the host), host:HOST:CLIENT:COUNT (only from it), " +
 		"squash-guest:CLIENT:HOST:COUNT, squash-host:HOST:CLIENT:COUNT (COUNT to one) or forbid-guest:CLIENT:COUNT, as " +

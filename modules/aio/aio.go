@@ -49,11 +49,21 @@ type Opts struct {
 	//	squash-host:HOST:GUEST:COUNT    the COUNT IDs of the host from HOST on are all GUEST
 	//	forbid-guest:GUEST:COUNT        guests may not use the COUNT IDs from GUEST on: EPERM
 	TranslateUID, TranslateGID []string
+	// XattrMap says what extended attributes of clients are called on the host, and which of them there are, in the form
+	// of virtiofsd's option of this name: rules like :prefix:all:trusted.:user.virtiofs.: of which the first one that
+	// matches counts. It stands for Xattr, too. "": the names are the same.
+	XattrMap string
+	// PosixACL lets clients use access control lists, which the host's file system keeps and obeys. It stands for
+	// Xattr, too.
+	PosixACL bool
 }
 
 func (o *Opts) setDefaults() error {
 	if o.Root == "" {
 		return fmt.Errorf("aio: no root directory is given: %w", syscall.EINVAL)
+	}
+	if o.XattrMap != "" || o.PosixACL {
+		o.Xattr = true
 	}
 	if o.MaxWrite == 0 {
 		o.MaxWrite = 1 << 20
@@ -79,7 +89,24 @@ func (o *Opts) Check() error {
 	if _, err := parseIDMaps(o.TranslateUID, o.TranslateGID); err != nil {
 		return fmt.Errorf("%w: %w", err, syscall.EINVAL)
 	}
+	m, err := o.xattrMap()
+	if err == nil && o.PosixACL {
+		err = m.checkACLs()
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", err, syscall.EINVAL)
+	}
 	return nil
+}
+
+func (o *Opts) xattrMap() (m xattrMap, err error) {
+	if o.XattrMap == "" {
+		return nil, nil
+	}
+	if m, err = parseXattrMap(o.XattrMap); err != nil {
+		err = fmt.Errorf("xattr map: %w", err)
+	}
+	return m, err
 }
 
 // maxNodes bounds the files that clients can know at a time; descriptors run out first.
@@ -103,7 +130,8 @@ type Aio struct {
 	speeds  atomic.Pointer[[]deviceSpeed]
 	pool    pool
 	creds   credentials
-	ids     *idMaps      // nil: they are the host's
+	ids     *idMaps // nil: they are the host's
+	xattrs  xattrMap
 	waiters atomic.Int64 // for flocks
 	youth   uint64       // ticks for which a job cannot be aborted
 }
@@ -128,6 +156,7 @@ func Create(t *reactor.Thread, name string, o Opts) (*Aio, error) {
 		return nil, fmt.Errorf("aio: create %q: %w", name, err)
 	}
 	a.ids, _ = parseIDMaps(o.TranslateUID, o.TranslateGID)
+	a.xattrs, _ = o.xattrMap()
 	a.clients.Store(new([]*client))
 	a.speeds.Store(new([]deviceSpeed))
 	if err := a.open(); err != nil {
@@ -232,6 +261,8 @@ type createParams struct {
 	NoKillPriv   bool     `json:"no_killpriv,omitempty"`
 	TranslateUID []string `json:"translate_uid,omitempty"`
 	TranslateGID []string `json:"translate_gid,omitempty"`
+	XattrMap     string   `json:"xattrmap,omitempty"`
+	PosixACL     bool     `json:"posix_acl,omitempty"`
 }
 
 // ConfigJSON implements [fsdev.DeviceConfig].
@@ -242,6 +273,7 @@ func (a *Aio) ConfigJSON(f *fsdev.Fsdev) []fsdev.ConfigCall {
 		Name: f.Name(), Root: a.o.Root, Xattr: a.o.Xattr, Writeback: a.o.Writeback, MaxWrite: a.o.MaxWrite,
 		ReadOnly: a.o.ReadOnly, Devices: a.o.Devices, NoKillPriv: a.o.NoKillPriv,
 		TranslateUID: a.o.TranslateUID, TranslateGID: a.o.TranslateGID,
+		XattrMap: a.o.XattrMap, PosixACL: a.o.PosixACL,
 	}}}
 }
 

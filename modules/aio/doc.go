@@ -83,6 +83,14 @@
 // is noticed a second late. security.capability is for the host's kernel, which takes it away by itself. A process
 // without CAP_FSETID cannot keep the bits when they need not go.
 //
+// # Extended attributes
+//
+// They are ENOSYS altogether without [Opts].Xattr. Clients get the name spaces user, trusted and security of the host,
+// and of system the POSIX ACLs if [Opts].PosixACL: then clients leave the umask to the host too, which applies it
+// unless the directory has an ACL for what is made in it; chmod(2) changes the ACL of a file as it does on the host;
+// and the IDs in ACLs are translated as others are. [Opts].XattrMap gives names of clients others on the host, but
+// makes no way to name spaces that clients do not get.
+//
 // # Clients
 //
 // References are counted for each client, and UMOUNT takes away those of its client, with its handles and locks.
@@ -98,9 +106,7 @@
 // # What is not there
 //
 //   - Byte-range locks: GETLK and SETLK are ENOSYS, and clients keep them to themselves.
-//   - POSIX ACLs (the name space system of extended attributes), labels at creation: MOUNT does not offer them.
-//     Extended attributes are ENOSYS altogether unless [Opts].Xattr, which has the name spaces user, trusted
-//     and security.
+//   - Labels at creation: MOUNT does not offer them.
 //   - Files without a handle (NoOpen), direct IO (O_DIRECT is ignored), IOCTL (ENOTTY).
 //   - A node has a descriptor for as long as it is known: RLIMIT_NOFILE bounds how many can be. LOOKUP is EMFILE then.
 //   - Mounts below the root are part of the export; numbers of inodes may then occur twice.

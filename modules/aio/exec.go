@@ -127,6 +127,7 @@ func (c *channel) mount(io *fsdev.IO) syscall.Errno {
 	io.Mount.MaxWrite = min(io.Mount.MaxWrite, c.a.o.MaxWrite)
 	io.Mount.SuppGroup = c.a.creds.switches
 	io.Mount.KillPriv = !c.a.o.NoKillPriv
+	io.Mount.PosixACL = c.a.o.PosixACL
 	io.OutObject = c.a.root.obj
 	return 0
 }

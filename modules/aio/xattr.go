@@ -9,32 +9,43 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const maxXattr = 64 << 10 // a value, or all names of a file
+const (
+	maxXattr     = 64 << 10 // a value, or all names of a file
+	maxXattrName = 255
+)
 
 var xattrSpaces = []string{"user.", "trusted.", "security."}
 
-// checkXattr refuses names that are none, or of a name space that is not passed on.
-func checkXattr(name []byte) syscall.Errno {
+// hostXattr returns what the host calls an attribute of a client. It refuses names that are none, that clients may not
+// use, or of a name space that is not passed on. Errors: ERANGE, EINVAL, EPERM, EOPNOTSUPP.
+func (a *Aio) hostXattr(name []byte) (string, syscall.Errno) {
 	switch {
-	case len(name) == 0 || len(name) > 255:
-		return syscall.ERANGE
+	case len(name) == 0 || len(name) > maxXattrName:
+		return "", syscall.ERANGE
 	case bytes.IndexByte(name, 0) >= 0:
-		return syscall.EINVAL
-	case slices.Contains(xattrSpaces, string(name)):
-		return syscall.EINVAL // nothing follows
-	case !passesXattr(string(name)):
-		return syscall.EOPNOTSUPP
+		return "", syscall.EINVAL
 	}
-	return 0
+	host, errno := a.xattrs.host(string(name))
+	switch {
+	case errno != 0:
+	case len(host) > maxXattrName:
+		errno = syscall.ERANGE
+	case slices.Contains(xattrSpaces, host):
+		errno = syscall.EINVAL // nothing follows
+	case !a.passesXattr(host):
+		errno = syscall.EOPNOTSUPP
+	}
+	return host, errno
 }
 
-func passesXattr(name string) bool {
+// passesXattr says whether attributes of the host of that name can be known to clients.
+func (a *Aio) passesXattr(host string) bool {
 	for _, space := range xattrSpaces {
-		if len(name) > len(space) && strings.HasPrefix(name, space) {
+		if len(host) > len(space) && strings.HasPrefix(host, space) {
 			return true
 		}
 	}
-	return false
+	return a.o.PosixACL && isACL(host)
 }
 
 // path returns the path of a node's descriptor: the calls that take descriptors refuse O_PATH.
@@ -52,30 +63,43 @@ func (w *worker) buffer() []byte {
 
 func runSetxattr(w *worker, j *job) syscall.Errno {
 	io := j.io
-	if errno := checkXattr(io.Name); errno != 0 {
+	name, errno := w.a.hostXattr(io.Name)
+	if errno != 0 {
 		return errno
 	}
 	if len(io.Value) > maxXattr {
 		return syscall.E2BIG
 	}
-	return errnoOf(unix.Setxattr(w.path(j.n), string(io.Name), io.Value, int(io.Flags)))
+	value := io.Value
+	if w.a.ids != nil && isACL(name) {
+		value = append(w.buffer()[:0], value...)
+		if errno := w.a.ids.hostACL(value); errno != 0 {
+			return errno
+		}
+	}
+	return errnoOf(unix.Setxattr(w.path(j.n), name, value, int(io.Flags)))
 }
 
 func runRemovexattr(w *worker, j *job) syscall.Errno {
-	if errno := checkXattr(j.io.Name); errno != 0 {
+	name, errno := w.a.hostXattr(j.io.Name)
+	if errno != 0 {
 		return errno
 	}
-	return errnoOf(unix.Removexattr(w.path(j.n), string(j.io.Name)))
+	return errnoOf(unix.Removexattr(w.path(j.n), name))
 }
 
 func runGetxattr(w *worker, j *job) syscall.Errno {
-	if errno := checkXattr(j.io.Name); errno != 0 {
+	name, errno := w.a.hostXattr(j.io.Name)
+	if errno != 0 {
 		return errno
 	}
 	buf := w.buffer()
-	n, err := unix.Getxattr(w.path(j.n), string(j.io.Name), buf)
+	n, err := unix.Getxattr(w.path(j.n), name, buf)
 	if err != nil {
 		return errnoOf(err)
+	}
+	if w.a.ids != nil && isACL(name) {
+		w.a.ids.guestACL(buf[:n])
 	}
 	return j.answer(buf[:n])
 }
@@ -92,10 +116,16 @@ func runListxattr(w *worker, j *job) syscall.Errno {
 		if size == 0 {
 			break
 		}
-		if passesXattr(string(rest[:size-1])) {
-			kept += copy(buf[kept:], rest[:size])
-		}
+		host := string(rest[:size-1])
 		rest = rest[size:]
+		if !w.a.passesXattr(host) {
+			continue
+		}
+		if name := w.a.xattrs.guest(host); name != "" { // no longer than the host's
+			kept += copy(buf[kept:], name)
+			buf[kept] = 0
+			kept++
+		}
 	}
 	return j.answer(buf[:kept])
 }
