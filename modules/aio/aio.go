@@ -56,13 +56,16 @@ type Opts struct {
 	// PosixACL lets clients use access control lists, which the host's file system keeps and obeys. It stands for
 	// Xattr, too.
 	PosixACL bool
+	// SecurityLabel gives files the attributes of name space security that a client's security module wants them to have
+	// from the beginning, under the names of XattrMap. It stands for Xattr, too.
+	SecurityLabel bool
 }
 
 func (o *Opts) setDefaults() error {
 	if o.Root == "" {
 		return fmt.Errorf("aio: no root directory is given: %w", syscall.EINVAL)
 	}
-	if o.XattrMap != "" || o.PosixACL {
+	if o.XattrMap != "" || o.PosixACL || o.SecurityLabel {
 		o.Xattr = true
 	}
 	if o.MaxWrite == 0 {
@@ -263,6 +266,7 @@ type createParams struct {
 	TranslateGID []string `json:"translate_gid,omitempty"`
 	XattrMap     string   `json:"xattrmap,omitempty"`
 	PosixACL     bool     `json:"posix_acl,omitempty"`
+	Label        bool     `json:"security_label,omitempty"`
 }
 
 // ConfigJSON implements [fsdev.DeviceConfig].
@@ -273,7 +277,7 @@ func (a *Aio) ConfigJSON(f *fsdev.Fsdev) []fsdev.ConfigCall {
 		Name: f.Name(), Root: a.o.Root, Xattr: a.o.Xattr, Writeback: a.o.Writeback, MaxWrite: a.o.MaxWrite,
 		ReadOnly: a.o.ReadOnly, Devices: a.o.Devices, NoKillPriv: a.o.NoKillPriv,
 		TranslateUID: a.o.TranslateUID, TranslateGID: a.o.TranslateGID,
-		XattrMap: a.o.XattrMap, PosixACL: a.o.PosixACL,
+		XattrMap: a.o.XattrMap, PosixACL: a.o.PosixACL, Label: a.o.SecurityLabel,
 	}}}
 }
 

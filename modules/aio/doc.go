@@ -89,7 +89,9 @@
 // and of system the POSIX ACLs if [Opts].PosixACL: then clients leave the umask to the host too, which applies it
 // unless the directory has an ACL for what is made in it; chmod(2) changes the ACL of a file as it does on the host;
 // and the IDs in ACLs are translated as others are. [Opts].XattrMap gives names of clients others on the host, but
-// makes no way to name spaces that clients do not get.
+// makes no way to name spaces that clients do not get. With [Opts].SecurityLabel files have the labels that a client's
+// security module wants them to have before the client, or another one, knows them; a process of the host may
+// see them without for a moment.
 //
 // # Clients
 //
@@ -106,7 +108,6 @@
 // # What is not there
 //
 //   - Byte-range locks: GETLK and SETLK are ENOSYS, and clients keep them to themselves.
-//   - Labels at creation: MOUNT does not offer them.
 //   - Files without a handle (NoOpen), direct IO (O_DIRECT is ignored), IOCTL (ENOTTY).
 //   - A node has a descriptor for as long as it is known: RLIMIT_NOFILE bounds how many can be. LOOKUP is EMFILE then.
 //   - Mounts below the root are part of the export; numbers of inodes may then occur twice.

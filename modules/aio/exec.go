@@ -128,6 +128,7 @@ func (c *channel) mount(io *fsdev.IO) syscall.Errno {
 	io.Mount.SuppGroup = c.a.creds.switches
 	io.Mount.KillPriv = !c.a.o.NoKillPriv
 	io.Mount.PosixACL = c.a.o.PosixACL
+	io.Mount.SecurityCtx = c.a.o.SecurityLabel
 	io.OutObject = c.a.root.obj
 	return 0
 }
@@ -181,6 +182,9 @@ func (c *channel) check(io *fsdev.IO, op *operation, n *node, h **handle, n2 **n
 	}
 	if op.flags&changes != 0 && c.a.o.ReadOnly {
 		return syscall.EROFS
+	}
+	if errno := c.a.checkLabels(io); errno != 0 {
+		return errno
 	}
 	if op.flags&named != 0 {
 		if errno := checkName(io.Name); errno != 0 {

@@ -76,10 +76,13 @@ func runMknod(w *worker, j *job) syscall.Errno {
 // made ends the making of a file: the thread is itself again, and the file is the result.
 func (w *worker) made(j *job, errno syscall.Errno) syscall.Errno {
 	w.thread.restore()
-	if errno != 0 {
-		return errno
+	if errno == 0 {
+		errno = w.lookupName(j, j.n)
 	}
-	return w.lookupName(j, j.n)
+	if errno == 0 {
+		errno = w.labelFound(j)
+	}
+	return errno
 }
 
 // runLink makes another name by way of /proc, since AT_EMPTY_PATH wants a privilege. A node whose type is that of a

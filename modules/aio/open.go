@@ -80,6 +80,9 @@ func runCreate(w *worker, j *job) syscall.Errno {
 		}
 		w.thread.restore()
 		if errno == 0 {
+			if errno = w.labelOpened(j, fd); errno != 0 {
+				return errno
+			}
 			return w.opened(j, fd)
 		}
 		if errno != syscall.EEXIST || io.Flags&unix.O_EXCL != 0 {
@@ -148,6 +151,9 @@ func runTmpfile(w *worker, j *job) syscall.Errno {
 		fd, errno = sys.Openat(j.n.fd, dot, flags|unix.O_TMPFILE|unix.O_CLOEXEC, perm)
 	}
 	w.thread.restore()
+	if errno == 0 {
+		errno = w.labelOpened(j, fd)
+	}
 	if errno != 0 {
 		return errno
 	}
