@@ -108,7 +108,9 @@
 // # What is not there
 //
 //   - Byte-range locks: GETLK and SETLK are ENOSYS, and clients keep them to themselves.
-//   - Files without a handle (NoOpen), direct IO (O_DIRECT is ignored), IOCTL (ENOTTY).
+//   - Files without a handle (NoOpen), direct IO (O_DIRECT is ignored).
+//   - IOCTL knows the flags, version and attributes of lsattr(1), and of these clients can only set flags that do not
+//     concern how the host stores files, or whose project they are; the rest is ENOTTY.
 //   - A node has a descriptor for as long as it is known: RLIMIT_NOFILE bounds how many can be. LOOKUP is EMFILE then.
 //   - Mounts below the root are part of the export; numbers of inodes may then occur twice.
 //   - Changes on the host are not notified to clients.

@@ -75,6 +75,7 @@ func init() { // not above, since the functions refer to it in a roundabout way
 		fsdev.IOGetxattr:      {xattrs, runGetxattr},
 		fsdev.IOListxattr:     {xattrs, runListxattr},
 		fsdev.IORemovexattr:   {changes | xattrs, runRemovexattr},
+		fsdev.IOIoctl:         {0, runIoctl},
 	}
 }
 
@@ -238,7 +239,9 @@ func (c *channel) begin(io *fsdev.IO, op *operation, n *node, h *handle, n2 *nod
 		io.OutResult = int32(io.Flags & alwaysReady)
 		return 0
 	case fsdev.IOIoctl:
-		return syscall.ENOTTY
+		if errno := c.a.checkIoctl(n, io); errno != 0 {
+			return errno
+		}
 	case fsdev.IOFlush:
 		if n.speed != remote {
 			return 0

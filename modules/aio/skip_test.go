@@ -5,7 +5,10 @@ import "testing"
 // reason is why a test cannot run here.
 type reason string
 
-const needsRoot reason = "this user may not mount or act as others: run as root"
+const (
+	needsRoot  reason = "this user may not mount or act as others: run as root"
+	needsFlags reason = "files in the directory for temporary ones have no flags: set TMPDIR to one of ext4, xfs or btrfs"
+)
 
 func skip(tb testing.TB, why reason) {
 	tb.Helper()
