@@ -51,6 +51,7 @@ type cacheRules struct {
 	openFlags uint32  // FOPEN_* of files
 	dirFlags  uint32  // FOPEN_* of directories
 	want      uint64  // INIT flags
+	backed    bool    // data of the host's files may be the host's kernel's to keep, see Backing
 }
 
 func (p CachePolicy) rules() cacheRules {
@@ -64,12 +65,13 @@ func (p CachePolicy) rules() cacheRules {
 		return cacheRules{
 			valid:     timeout{sec: 24 * 3600},
 			negative:  true,
+			backed:    true,
 			openFlags: FOPEN_KEEP_CACHE,
 			dirFlags:  FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR,
 			want: FUSE_WRITEBACK_CACHE | FUSE_CACHE_SYMLINKS |
 				FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT,
 		}
 	default:
-		return cacheRules{valid: timeout{sec: 1}, want: FUSE_AUTO_INVAL_DATA}
+		return cacheRules{valid: timeout{sec: 1}, backed: true, want: FUSE_AUTO_INVAL_DATA}
 	}
 }

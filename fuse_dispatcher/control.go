@@ -16,6 +16,7 @@ type control struct {
 	desc    *fsdev.Desc
 	ch      *iochannel.Channel // the control thread's own fsdev channel
 	mounted bool
+	ending  *session // the last one, until it is unmounted
 	deleted bool
 
 	retrieves map[uint64]*retrieve // questions to the client, by unique
@@ -170,7 +171,9 @@ func reportDeleted(t *reactor.Thread, ctx any) {
 func (op *controlOp) tearDown(then func(op *controlOp)) {
 	d := op.d
 	op.then = then
-	d.sess.Store(nil)
+	if s := d.sess.Swap(nil); s != nil {
+		d.control.ending = s
+	}
 	d.control.endRetrieves(d.ctl)
 	d.openDesc.Store(nil) // channels that are created from now on have no fsdev channel
 	if d.control.desc == nil {
@@ -253,6 +256,10 @@ func umounted(ctx any, _ *iochannel.Channel, _ syscall.Errno) { closeFsdev(ctx.(
 func closeFsdev(op *controlOp) {
 	c := &op.d.control
 	c.mounted = false
+	if c.ending != nil {
+		c.ending.endBacking()
+		c.ending = nil
+	}
 	if c.ch != nil {
 		c.ch.Put()
 		c.ch = nil

@@ -65,6 +65,7 @@ type Dispatcher struct {
 	// openDesc is what a channel that is created gets its fsdev channel from.
 	openDesc atomic.Pointer[fsdev.Desc]
 	notify   atomic.Pointer[notifyHook]
+	backing  atomic.Pointer[Backing]
 
 	log     *log.Limiter
 	control control
@@ -92,6 +93,9 @@ type session struct {
 	posixACL, dontMask     bool
 	securityCtx, suppGroup bool              // what may follow names, see creator
 	sizes                  [numOpcodes]sizes // by tableIndex
+
+	backing Backing // nil: no files are registered
+	backed  *backedFiles
 }
 
 // channel is the context of a thread's channel of a dispatcher.
@@ -105,6 +109,8 @@ type channel struct {
 	active   int // requests that work on the session
 	inFlight int // requests, up to the return of their completion
 	stats    channelStats
+
+	registration registration
 }
 
 // Create creates a dispatcher, whose control thread is t.

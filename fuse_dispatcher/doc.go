@@ -117,6 +117,13 @@
 // client is too old to know it. It can overtake replies, and replies it. A module that waited
 // for its effect would wait for the client, and the client may be waiting for the module.
 //
+// # Files of the host
+//
+// A transport to the host's own kernel may offer to register descriptors ([Dispatcher.SetBacking]); the kernel then
+// reads and writes files of a module that lends them ([fsdev.Backer]) without requests, if the cache policy is not
+// none. It wants that for all opens of a file or for none, so what the first is answered holds until the last
+// release. No other client can ask for it: FUSE_PASSTHROUGH is not agreed on without the transport.
+//
 // # Porting
 //
 // What a program that used SPDK's fuse_dispatcher has to know:

@@ -24,7 +24,12 @@ func doOpen(r *request) {
 
 func openDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, h fsdev.FileHandle) {
 	r := ctx.(*request)
-	r.replyOpen(errno, h, r.sess.rules.openFlags)
+	if errno != 0 {
+		r.fail(errno)
+		return
+	}
+	r.fillOpen(payload[OpenOut](r, 0), r.object(), h)
+	r.succeed(openOutSize)
 }
 
 func (r *request) replyOpen(errno syscall.Errno, h fsdev.FileHandle, flags uint32) {
@@ -76,8 +81,7 @@ func createDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, obj fsdev.Fi
 	}
 	size := r.sess.entrySize()
 	r.sess.fillEntry(payload[EntryOut](r, 0), obj, attr)
-	out := payload[OpenOut](r, size)
-	out.Fh, out.OpenFlags = uint64(h), r.sess.rules.openFlags
+	r.fillOpen(payload[OpenOut](r, size), obj, h)
 	r.succeed(size + openOutSize)
 }
 
@@ -131,6 +135,7 @@ func writeDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, n uint64) {
 
 func doRelease(r *request) {
 	fh := fsdev.FileHandle(args[ReleaseIn](r).Fh)
+	r.released(r.object(), fh)
 	r.started(r.sess.desc.Release(r.c.fsdevCh, r.seq, r.object(), fh, statusDone, r))
 }
 

@@ -29,6 +29,7 @@ type initParams struct {
 	maxReadahead uint32
 	flags        uint64
 	reply        InitOut
+	backing      Backing // nil: no files are registered
 }
 
 // alwaysWant are the INIT flags that do not depend on the cache policy or the module.
@@ -37,7 +38,7 @@ type initParams struct {
 // by its number, so handles of name_to_handle_at(2), which NFS keeps, would go stale at whim.
 // What is not here is not done: FUSE_EXPORT_SUPPORT and FUSE_FILE_OPS; FUSE_HAS_RESEND, since no
 // request is lost; FUSE_SPLICE_*, which concern /dev/fuse alone; FUSE_SUBMOUNTS,
-// FUSE_HAS_INODE_DAX, FUSE_PASSTHROUGH and FUSE_ALLOW_IDMAP, of which modules know nothing;
+// FUSE_HAS_INODE_DAX and FUSE_ALLOW_IDMAP, of which modules know nothing;
 // FUSE_HANDLE_KILLPRIV, whose second version says more; FUSE_REQUEST_TIMEOUT, which would abort a
 // session with a slow disk.
 const alwaysWant = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO |
@@ -136,9 +137,11 @@ func gotChannels(t *reactor.Thread, ctx any, status syscall.Errno) {
 func mount(t *reactor.Thread, ctx any) {
 	op := ctx.(*controlOp)
 	c := &op.d.control
+	op.init.backing = op.backs()
 	opts := fsdev.MountOpts{
-		MaxWrite:       op.d.opts.MaxWrite,
-		WritebackCache: op.d.opts.Cache.rules().want&op.init.flags&FUSE_WRITEBACK_CACHE != 0,
+		MaxWrite: op.d.opts.MaxWrite,
+		// The client's kernel has no use for both.
+		WritebackCache: op.init.backing == nil && op.d.opts.Cache.rules().want&op.init.flags&FUSE_WRITEBACK_CACHE != 0,
 	}
 	if c.desc.Mount(c.ch, 0, &opts, mounted, op) != 0 {
 		t.Defer(mount, op) // no IO is free; some will be
@@ -188,6 +191,10 @@ func (d *Dispatcher) newSession(p *initParams, opts *fsdev.MountOpts) *session {
 	if opts.SuppGroup {
 		want |= FUSE_CREATE_SUPP_GROUP
 	}
+	if p.backing != nil {
+		want = want&^(FUSE_WRITEBACK_CACHE|FUSE_NO_OPEN_SUPPORT) | FUSE_PASSTHROUGH // it is agreed on at open
+		s.backing, s.backed = p.backing, newBackedFiles()
+	}
 	if d.opts.Mapper != nil {
 		want |= FUSE_MAP_ALIGNMENT
 	}
@@ -227,6 +234,9 @@ func (d *Dispatcher) newSession(p *initParams, opts *fsdev.MountOpts) *session {
 	}
 	if s.flags&FUSE_MAP_ALIGNMENT != 0 {
 		p.reply.MapAlignment = d.opts.Mapper.MapAlignment()
+	}
+	if s.flags&FUSE_PASSTHROUGH != 0 {
+		p.reply.MaxStackDepth = maxStackDepth
 	}
 	return s
 }

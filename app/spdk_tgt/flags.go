@@ -26,6 +26,7 @@ type config struct {
 	maxWrite   uint32
 	allowOther bool
 	noLocks    bool
+	noPass     bool
 	stats      bool
 	memfs      []memfsSpec
 	null       []string
@@ -108,6 +109,9 @@ func newFlags() (*pflag.FlagSet, *config) {
 			"user_allow_other")
 	toggle(&c.stats, "stats",
 		"print at exit what the reactors did: requests by opcode, busy and idle time")
+	toggle(&c.noPass, "no-passthrough",
+		"keep the kernel from reading and writing the files of --aio by itself, which it does unless the cache policy is "+
+			"none, if it is able to and spdk_tgt has CAP_SYS_ADMIN")
 	ask("version", "v", "print the version and exit", errVersion)
 	ask("help", "h", "print this and exit", pflag.ErrHelp)
 	return fs, c

@@ -67,6 +67,7 @@ func TestParseArgs(t *testing.T) {
 		{"long flag with an equals sign", []string{"--cpumask=" + mask}, config{cpumask: cpuset}},
 		{"switches off", []string{"--stats", "--allow-other=true", "--stats=false", "--allow-other=false"}, config{}},
 		{"switch takes no word", []string{"--stats", "--null", "n"}, config{stats: true, null: []string{"n"}}},
+		{"no passthrough", []string{"--no-passthrough"}, config{noPass: true}},
 		{"end of the flags", []string{"--stats", "--"}, config{stats: true}},
 		{"last one counts", []string{"--mode", "poll", "--mode", "hybrid"}, config{mode: reactor.ModeHybrid}},
 		{"one device twice", []string{"--null", "n", "--mount", "n=" + dir, "--mount", "n=" + dir2},

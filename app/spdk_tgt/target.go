@@ -198,6 +198,8 @@ func (tg *target) mount(ctx context.Context, spec mountSpec) error {
 		Replace:    true,
 		MaxWrite:   tg.cfg.maxWrite,
 		Log:        tg.a.Log(),
+
+		NoPassthrough: tg.cfg.noPass,
 	})
 	if err != nil {
 		tg.deleteDispatcher(m)

@@ -30,6 +30,8 @@ type FS struct {
 	Mounts  int // MOUNT less UMOUNT
 	// Refuse says for which threads there is no channel; nil means there is one for each.
 	Refuse func(t *reactor.Thread) bool
+	// Back lends the descriptor of a handle; nil has none.
+	Back func(obj fsdev.FileObject, h fsdev.FileHandle) (fd int, errno syscall.Errno)
 
 	ioDev *iochannel.Device
 }
@@ -100,6 +102,19 @@ func (fs *FS) SubmitRequest(_ *iochannel.Channel, io *fsdev.IO) {
 		}
 		fs.Do(io)
 	}
+}
+
+// Backing implements [fsdev.Backer].
+func (fs *FS) Backing(_ *fsdev.Desc, obj fsdev.FileObject, h fsdev.FileHandle, use fsdev.BackingFunc,
+	ctx any) syscall.Errno {
+	if fs.Back == nil {
+		return syscall.EOPNOTSUPP
+	}
+	fd, errno := fs.Back(obj, h)
+	if errno != 0 {
+		return errno
+	}
+	return use(ctx, fd)
 }
 
 // Forget forgets the calls and their data.

@@ -131,9 +131,3 @@ func Readlinkat(dirfd int, path *byte, buf []byte) (int, syscall.Errno) {
 		uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), 0, 0)
 	return int(n), e
 }
-
-// Ioctl is ioctl(2). arg has at least as many bytes as the command moves.
-func Ioctl(fd int, cmd uint32, arg []byte) syscall.Errno {
-	_, _, e := syscall.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(cmd), uintptr(unsafe.Pointer(unsafe.SliceData(arg))))
-	return e
-}

@@ -79,7 +79,7 @@ func runIoctl(w *worker, j *job) syscall.Errno {
 	if j.io.Flags == iocSetFlags {
 		return setFlags(fd, binary.NativeEndian.Uint32(j.io.Value), buf)
 	}
-	if errno := sys.Ioctl(fd, j.io.Flags, buf[:maxIoctl]); errno != 0 {
+	if _, errno := sys.Ioctl(fd, j.io.Flags, buf[:maxIoctl]); errno != 0 {
 		return errno
 	}
 	out := buf[:ioctlSize(j.io.Flags)]
@@ -95,12 +95,13 @@ const maxIoctl = 64
 
 // setFlags sets a file's flags. Errors: EOPNOTSUPP (some of them are not a client's to change).
 func setFlags(fd int, flags uint32, buf []byte) syscall.Errno {
-	if errno := sys.Ioctl(fd, iocGetFlags, buf[:maxIoctl]); errno != 0 {
+	if _, errno := sys.Ioctl(fd, iocGetFlags, buf[:maxIoctl]); errno != 0 {
 		return errno
 	}
 	if (flags^binary.NativeEndian.Uint32(buf))&^mayChange != 0 {
 		return syscall.EOPNOTSUPP
 	}
 	binary.NativeEndian.PutUint32(buf, flags)
-	return sys.Ioctl(fd, iocSetFlags, buf[:maxIoctl])
+	_, errno := sys.Ioctl(fd, iocSetFlags, buf[:maxIoctl])
+	return errno
 }

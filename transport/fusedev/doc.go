@@ -47,6 +47,15 @@
 // 4096 notifications or 16 MiB may wait; more are dropped and counted ([NotifyStats]). What the kernel refuses is
 // counted, too: ENOENT is normal, since it may have forgotten the node.
 //
+// # Passthrough
+//
+// Where the kernel (Linux 6.9) and the module allow it, and the cache policy is not none, the kernel reads, writes,
+// maps and splices an open file of the host by itself; opening it, its attributes and all else go on to be requests.
+// It takes CAP_SYS_ADMIN in the first user namespace, and a file system that lies on no other (not overlayfs).
+// Otherwise the log says what is missing, and data are requests. A file is passed through for all who have it open,
+// or for nobody. The write-back cache gives way to it; [Options.NoPassthrough] is the other way round. [BackingStats]
+// counts.
+//
 // # Using one's own file system
 //
 // A process may use a file system that it serves with package os and with system calls, but not by ways that keep the

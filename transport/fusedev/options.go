@@ -88,6 +88,10 @@ type Options struct {
 	// file of it with package os, nor register one with an epoll by other means: see the package comment.
 	Poll bool
 
+	// NoPassthrough keeps the kernel from reading, writing and mapping the files of modules that export the host's
+	// (aio) by itself: see the package comment.
+	NoPassthrough bool
+
 	// Log receives what cannot be returned, at most 10 lines at once and one a second; nil means slog.Default. It is
 	// never called from a reactor.
 	Log *slog.Logger

@@ -44,6 +44,7 @@ type Session struct {
 
 	log      *log.Limiter
 	notifier *notifier // nil if the server has nothing to tell
+	backing  *backing  // nil if no files are passed through
 	done     chan struct{}
 }
 
@@ -100,6 +101,9 @@ func mount(ctx context.Context, o Options, srv server, forceHelper bool) (*Sessi
 	queues[0].fd = fd
 	if src, ok := srv.(notifySource); ok {
 		s.notifier = newNotifier(src, fd, unix.Writev, s.log)
+	}
+	if user, ok := srv.(backingUser); ok && !s.opts.NoPassthrough {
+		s.backing = newBacking(user, fd, s.log)
 	}
 	if err := s.startAll(ctx, queues); err != nil {
 		s.rollback(queues)
@@ -185,6 +189,7 @@ func (s *Session) rollback(queues []*queue) {
 	}
 	s.release()
 	if len(s.queues) == 0 {
+		s.endBacking()
 		s.endNotifier()
 		freeQueues(queues)
 		return
@@ -241,6 +246,7 @@ func (s *Session) teardown() {
 			q.mem.all = nil
 		}
 	}
+	s.endBacking()
 	s.endNotifier()
 	// Closing the last descriptor makes the kernel abort whatever it still has.
 	freeQueues(s.queues)
@@ -266,6 +272,13 @@ func (s *Session) detachDead() {
 func (s *Session) endNotifier() {
 	if s.notifier != nil {
 		s.notifier.end()
+	}
+}
+
+// endBacking waits for the end of what uses the descriptor.
+func (s *Session) endBacking() {
+	if s.backing != nil {
+		s.backing.end()
 	}
 }
 
