@@ -124,6 +124,22 @@ func (l *CoreLocks) Cores() *Cpuset {
 	return s
 }
 
+// Keep makes the locks outlast execve(2), whose program then has them without knowing: they go with the process. It
+// returns the files, for who removes them as long as that lives. Any goroutine may call it, but not a reactor.
+//
+// Not in SPDK, which does not execute itself.
+func (l *CoreLocks) Keep() (files []string, err error) {
+	coresHeld.Lock()
+	defer coresHeld.Unlock()
+	for _, lock := range l.locks {
+		if _, err := unix.FcntlInt(uintptr(lock.fd), unix.F_SETFD, 0); err != nil {
+			return nil, lock.fail("fcntl", err)
+		}
+		files = append(files, lock.path)
+	}
+	return files, nil
+}
+
 // Unlock gives the cores up and removes the files. Doing so again is harmless. The error
 // says which files could not be removed; the locks are gone all the same. Any goroutine may
 // call it, but not a reactor.
