@@ -17,7 +17,7 @@ RACED = $(shell $(GO) list ./... | grep -v -e /app/perf -e /examples/ -e /test/b
 FUZZTIME ?= 20s
 FUZZED = $(shell grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n 1 dirname | sort -u)
 
-.PHONY: build demo test test-long test-short race cover sim bench plot lint fmt-check deps clean cycle fuzz pgo
+.PHONY: build demo test test-long test-short peers race cover sim bench plot lint fmt-check deps clean cycle fuzz pgo
 
 build:
 	CGO_ENABLED=0 $(GO) build -o bin/ ./app/...
@@ -35,6 +35,7 @@ test: deps lint
 	$(GO) list -export -test -race $(RACED) > /dev/null # builds them all at once
 	$(GO) test $(SERIAL) -race -short -timeout 10m $(RACED)
 	$(GO) test -timeout 12m ./test/integration
+	@$(MAKE) --no-print-directory peers
 
 # What make test samples, whole: an hour.
 test-long: test
@@ -44,6 +45,10 @@ test-long: test
 test-short: fmt-check
 	$(GO) vet ./...
 	$(GO) test $(SERIAL) -short ./...
+
+# Suites that others have written for their file systems. test/peers is a module of its own.
+peers:
+	cd test/peers && $(GO) vet . && $(GO) test -timeout 5m .
 
 race:
 	$(GO) test $(SERIAL) -race ./...
