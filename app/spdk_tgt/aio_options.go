@@ -47,6 +47,8 @@ var aioOptions = []aioOption{
 		}},
 	aioToggle("security-label", "give files the labels that the client's security module wants them to have from the "+
 		"beginning", func(o *aio.Opts) { o.SecurityLabel = true }),
+	aioToggle("direct-io", "pass O_DIRECT on to the file system of the directory, unless the kernel of the client caches "+
+		"writes", func(o *aio.Opts) { o.DirectIO = true }),
 	{"translate-uid", "RULE", "what a user of the client is on the host, and the other way round. May be repeated. RULE " +
 		"is map:CLIENT:HOST:COUNT, guest:CLIENT:HOST:COUNT (only to the host), host:HOST:CLIENT:COUNT (only from it), " +
 		"squash-guest:CLIENT:HOST:COUNT, squash-host:HOST:CLIENT:COUNT (COUNT to one) or forbid-guest:CLIENT:COUNT, as " +

@@ -58,8 +58,9 @@ func TestParseArgs(t *testing.T) {
 					NoKillPriv: true, TranslateUID: []string{"map:0:100000:1000", "forbid-guest:1000:9"},
 					TranslateGID: []string{"squash-guest:0:5:9"}}}}}},
 		{"aio extended attributes",
-			[]string{"--aio", "a:" + dir + ",security-label,posix-acl,xattrmap=/ok/all/system./system./ :map:trusted.:user.=.:"},
-			config{aio: []aioSpec{{"a", aio.Opts{Root: dir, PosixACL: true, SecurityLabel: true,
+			[]string{"--aio", "a:" + dir + ",direct-io,security-label,posix-acl," +
+				"xattrmap=/ok/all/system./system./ :map:trusted.:user.=.:"},
+			config{aio: []aioSpec{{"a", aio.Opts{Root: dir, PosixACL: true, SecurityLabel: true, DirectIO: true,
 				XattrMap: "/ok/all/system./system./ :map:trusted.:user.=.:"}}}}},
 		{"short flag", []string{"-m", mask}, config{cpumask: cpuset}},
 		{"short flag with its value", []string{"-m" + mask}, config{cpumask: cpuset}},

@@ -59,6 +59,10 @@ type Opts struct {
 	// SecurityLabel gives files the attributes of name space security that a client's security module wants them to have
 	// from the beginning, under the names of XattrMap. It stands for Xattr, too.
 	SecurityLabel bool
+	// DirectIO passes O_DIRECT on to the host, for clients that do not cache writes: such a file's data go around the
+	// host's cache, and offsets and lengths that the host's disk does not take are EINVAL. Without it, O_DIRECT concerns
+	// the client's cache alone.
+	DirectIO bool
 }
 
 func (o *Opts) setDefaults() error {
@@ -267,6 +271,7 @@ type createParams struct {
 	XattrMap     string   `json:"xattrmap,omitempty"`
 	PosixACL     bool     `json:"posix_acl,omitempty"`
 	Label        bool     `json:"security_label,omitempty"`
+	DirectIO     bool     `json:"allow_direct_io,omitempty"`
 }
 
 // ConfigJSON implements [fsdev.DeviceConfig].
@@ -277,7 +282,7 @@ func (a *Aio) ConfigJSON(f *fsdev.Fsdev) []fsdev.ConfigCall {
 		Name: f.Name(), Root: a.o.Root, Xattr: a.o.Xattr, Writeback: a.o.Writeback, MaxWrite: a.o.MaxWrite,
 		ReadOnly: a.o.ReadOnly, Devices: a.o.Devices, NoKillPriv: a.o.NoKillPriv,
 		TranslateUID: a.o.TranslateUID, TranslateGID: a.o.TranslateGID,
-		XattrMap: a.o.XattrMap, PosixACL: a.o.PosixACL, Label: a.o.SecurityLabel,
+		XattrMap: a.o.XattrMap, PosixACL: a.o.PosixACL, Label: a.o.SecurityLabel, DirectIO: a.o.DirectIO,
 	}}}
 }
 

@@ -37,19 +37,20 @@ func (c *channel) data(io *fsdev.IO) syscall.Errno {
 		c.a.putHandle(h)
 		return errno
 	}
-	if kills {
-		j := c.newJob(io, runKillWrite)
-		j.h = h
-		c.a.pool.push(j)
-		return errLater
-	}
 	run := runRead
-	if io.Type == fsdev.IOWrite {
+	switch {
+	case kills:
+		run = runKillWrite
+	case io.Type == fsdev.IOWrite:
 		run = runWrite
 	}
 	j := c.newJob(io, run)
 	j.h, j.moved = h, moved
-	c.start(j, &operations[io.Type])
+	if kills || !h.isAligned(io) {
+		c.a.pool.push(j) // the ring cannot do that
+	} else {
+		c.start(j, &operations[io.Type])
+	}
 	return errLater
 }
 
@@ -156,14 +157,21 @@ func segments(iovs []unix.Iovec, bufs [][]byte, skip, size int) (n int) {
 	return n
 }
 
+func (w *worker) move(j *job, flags uint32, write bool) (int, syscall.Errno) {
+	if !j.h.isAligned(j.io) {
+		return w.moveBounced(j, flags, write)
+	}
+	return moveAll(j.h.fd, j.io, w.iovs[:], j.moved, flags, write)
+}
+
 func runRead(w *worker, j *job) syscall.Errno {
-	n, errno := moveAll(j.h.fd, j.io, w.iovs[:], j.moved, 0, false)
+	n, errno := w.move(j, 0, false)
 	j.io.OutSize = uint64(n)
 	return errno
 }
 
 func runWrite(w *worker, j *job) syscall.Errno {
-	n, errno := moveAll(j.h.fd, j.io, w.iovs[:], j.moved, appends(j.h, j.io), true)
+	n, errno := w.move(j, appends(j.h, j.io), true)
 	j.io.OutSize = uint64(n)
 	return errno
 }

@@ -99,6 +99,11 @@
 // O_APPEND is obeyed by the flags of each WRITE, or those of the handle if a WRITE has none, unless the client caches
 // writes, in which case it has found the place itself, and may read what it has opened to write.
 //
+// O_DIRECT is a matter between a client and its cache, unless [Opts].DirectIO: then such a handle is one for the host,
+// too, whose disk wants offsets and lengths to be aligned (EINVAL). That data are aligned in memory is not asked for:
+// what the disk does not take from where it is goes through memory of a worker. A client that caches writes has no
+// such handles.
+//
 // FLOCK is between the clients of the module: processes of the host neither see the locks nor are excluded by their
 // own. A file has 4096 of them at most, and 1024 requests of a device wait.
 //
@@ -108,7 +113,7 @@
 // # What is not there
 //
 //   - Byte-range locks: GETLK and SETLK are ENOSYS, and clients keep them to themselves.
-//   - Files without a handle (NoOpen), direct IO (O_DIRECT is ignored).
+//   - Files without a handle (NoOpen).
 //   - IOCTL knows the flags, version and attributes of lsattr(1), and of these clients can only set flags that do not
 //     concern how the host stores files, or whose project they are; the rest is ENOTTY.
 //   - A node has a descriptor for as long as it is known: RLIMIT_NOFILE bounds how many can be. LOOKUP is EMFILE then.

@@ -19,6 +19,7 @@ type handle struct {
 	client *client
 	refs   atomic.Int64 // one while it is open, calls and jobs under way
 	dir    *dirState    // of a directory
+	align  uint32       // of memory, if the file is open with O_DIRECT; else 0
 
 	// RWF_NOWAIT is not for reads, or writes, here.
 	slowReads  atomic.Bool
@@ -89,6 +90,8 @@ func (a *Aio) addHandle(c *client, n *node, fd int, flags uint32) (fsdev.FileHan
 	h.refs.Store(1)
 	if n.isDir() {
 		h.dir = new(dirState)
+	} else if a.isDirect(c, flags) {
+		h.setDirect()
 	}
 	n.refs.Add(1) // the caller has one
 	id, ok := a.handles.Alloc(h)

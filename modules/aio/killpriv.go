@@ -77,7 +77,7 @@ func (w *worker) truncateAs(j *job, size uint64) syscall.Errno {
 // reopenAs is reopen as an open with those flags asks for it.
 func (w *worker) reopenAs(n *node, cl *client, flags uint32) (fd int, errno syscall.Errno) {
 	const kills = fsdev.FlagKillSuidgid | unix.O_TRUNC
-	host := hostFlags(cl, flags)
+	host := w.a.hostFlags(cl, flags)
 	if flags&kills != kills {
 		return w.reopen(n, host)
 	}

@@ -9,12 +9,15 @@ import (
 	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
-// openFlags are those of a client's open that the host's open gets too. O_APPEND is obeyed by each WRITE, O_DIRECT
-// would want buffers that nobody promises, and what else there is either concerns names or is for the client to obey.
+// openFlags are those of a client's open that the host's open gets too. O_APPEND is obeyed by each WRITE, for
+// O_DIRECT see isDirect, and what else there is either concerns names or is for the client to obey.
 const openFlags = unix.O_ACCMODE | unix.O_TRUNC | unix.O_SYNC | unix.O_DSYNC
 
 // hostFlags turns the flags of a client's open of a regular file into ours.
-func hostFlags(cl *client, flags uint32) uint32 {
+func (a *Aio) hostFlags(cl *client, flags uint32) uint32 {
+	if a.isDirect(cl, flags) {
+		return flags & (openFlags | unix.O_DIRECT)
+	}
 	flags &= openFlags
 	if cl.writeback.Load() && flags&unix.O_ACCMODE == unix.O_WRONLY {
 		flags = flags&^unix.O_ACCMODE | unix.O_RDWR // it reads what it writes a part of
@@ -96,7 +99,7 @@ func runCreate(w *worker, j *job) syscall.Errno {
 }
 
 func (w *worker) createNew(d *node, io *fsdev.IO, perm uint32) (fd int, errno syscall.Errno) {
-	flags := hostFlags(w.a.ensureClient(io.Desc()), io.Flags) &^ unix.O_TRUNC
+	flags := w.a.hostFlags(w.a.ensureClient(io.Desc()), io.Flags) &^ unix.O_TRUNC
 	flags |= unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NOCTTY
 	for {
 		if fd, errno = sys.Openat(d.fd, cstring(w.name[:], io.Name), flags, perm); errno != syscall.EINTR {
@@ -147,7 +150,7 @@ func runTmpfile(w *worker, j *job) syscall.Errno {
 	perm, errno := w.thread.become(io)
 	fd := -1
 	if errno == 0 {
-		flags := hostFlags(w.a.ensureClient(io.Desc()), io.Flags)&^unix.O_TRUNC | io.Flags&unix.O_EXCL
+		flags := w.a.hostFlags(w.a.ensureClient(io.Desc()), io.Flags)&^unix.O_TRUNC | io.Flags&unix.O_EXCL
 		fd, errno = sys.Openat(j.n.fd, dot, flags|unix.O_TMPFILE|unix.O_CLOEXEC, perm)
 	}
 	w.thread.restore()

@@ -86,6 +86,8 @@ type worker struct {
 	iovs  [maxIovs]unix.Iovec
 	buf   []byte // for values of extended attributes
 
+	bounce []byte // see direct.go
+
 	thread threadCreds
 }
 
@@ -187,6 +189,7 @@ func (w *worker) run() {
 	defer w.p.workers.Done()
 	runtime.LockOSThread() // and never unlocked: the thread, which is not like the others, ends with the goroutine
 	w.thread.init(&w.a.creds)
+	defer w.freeBounce()
 	for {
 		j, c := w.p.take()
 		switch {

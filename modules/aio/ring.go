@@ -164,8 +164,12 @@ func ringDone(ctx any, res uring.Result) {
 	if t := j.io.Type; t == fsdev.IORead || t == fsdev.IOWrite {
 		n := j.moved + res.N
 		j.io.OutSize = uint64(n)
-		if n > 0 && t == fsdev.IOWrite {
+		switch {
+		case n == 0:
+		case t == fsdev.IOWrite:
 			errno = 0 // see moveAll
+		case errno == syscall.EINVAL && j.h.align > 0:
+			errno = 0 // see moveDirect
 		}
 	}
 	j.inRing = false

@@ -6,7 +6,9 @@ import "testing"
 type reason string
 
 const (
-	needsRoot  reason = "this user may not mount or act as others: run as root"
+	needsRoot   reason = "this user may not mount or act as others: run as root"
+	needsDirect reason = "the file system of the directory for temporary files has no O_DIRECT of blocks: set TMPDIR " +
+		"to one of ext4 or xfs"
 	needsFlags reason = "files in the directory for temporary ones have no flags: set TMPDIR to one of ext4, xfs or btrfs"
 )
 
