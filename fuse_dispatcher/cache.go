@@ -2,6 +2,7 @@ package fusedispatcher
 
 import (
 	"fmt"
+	"time"
 
 	. "github.com/spdk-go/spdk-go/internal/fuseabi" //nolint:staticcheck // the kernel's names
 )
@@ -42,6 +43,17 @@ func ParseCachePolicy(name string) (CachePolicy, error) {
 type timeout struct {
 	sec  uint64
 	nsec uint32
+}
+
+// or returns what the policy says, unless d says something else.
+func (t timeout) or(d time.Duration) timeout {
+	switch {
+	case d == 0:
+		return t
+	case d < 0:
+		return timeout{}
+	}
+	return timeout{uint64(d / time.Second), uint32(d % time.Second)}
 }
 
 // cacheRules are what a policy means in the protocol.

@@ -30,6 +30,9 @@ type Opts struct {
 	FsdevName string
 	// Cache is what the client may cache.
 	Cache CachePolicy
+	// EntryTimeout and AttrTimeout are how long the client may keep names and attributes, in place of what Cache says,
+	// unless the module says something else itself. 0 means what Cache says, less than that not at all.
+	EntryTimeout, AttrTimeout time.Duration
 	// MaxWrite is the largest WRITE that the transport carries, in bytes; 0 means 1 MiB.
 	MaxWrite uint32
 	// Arch is where the client's open flags come from.
@@ -96,6 +99,8 @@ type session struct {
 
 	backing Backing // nil: no files are registered
 	backed  *backedFiles
+
+	entryValid, attrValid timeout // how long the client may keep names and attributes
 }
 
 // channel is the context of a thread's channel of a dispatcher.

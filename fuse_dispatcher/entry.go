@@ -17,12 +17,20 @@ const (
 	statfsOutSize = 80
 )
 
-// validity is how long the client may keep attr.
+// validity is how long the client may keep attr: as the module says, or else the session.
 func (s *session) validity(attr *fsdev.Attr) timeout {
 	if ms := attr.ValidMS; ms != 0 {
 		return timeout{uint64(ms / 1000), ms % 1000 * 1_000_000}
 	}
-	return s.rules.valid
+	return s.attrValid
+}
+
+// nameValidity is how long the client may keep the name that has led to attr.
+func (s *session) nameValidity(attr *fsdev.Attr) timeout {
+	if attr.ValidMS != 0 {
+		return s.validity(attr)
+	}
+	return s.entryValid
 }
 
 // fillAttr sets field by field: a structure as a whole would be built on the stack and copied
@@ -37,10 +45,10 @@ func fillAttr(to *Attr, from *fsdev.Attr) {
 
 // fillEntry sets every field.
 func (s *session) fillEntry(e *EntryOut, obj fsdev.FileObject, attr *fsdev.Attr) {
-	valid := s.validity(attr)
+	name, valid := s.nameValidity(attr), s.validity(attr)
 	e.NodeID = s.nodeID(obj)
 	e.Generation = uint64(obj) >> 32
-	e.EntryValid, e.EntryValidNsec = valid.sec, valid.nsec
+	e.EntryValid, e.EntryValidNsec = name.sec, name.nsec
 	e.AttrValid, e.AttrValidNsec = valid.sec, valid.nsec
 	fillAttr(&e.Attr, attr)
 }
@@ -68,7 +76,7 @@ func lookupDone(ctx any, ch *iochannel.Channel, errno syscall.Errno, obj fsdev.F
 	r := ctx.(*request)
 	if errno == syscall.ENOENT && r.sess.rules.negative {
 		e := payload[EntryOut](r, 0)
-		e.EntryValid = r.sess.rules.valid.sec
+		e.EntryValid, e.EntryValidNsec = r.sess.entryValid.sec, r.sess.entryValid.nsec
 		r.succeed(r.sess.entrySize())
 		return
 	}

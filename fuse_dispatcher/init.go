@@ -167,6 +167,8 @@ func mounted(ctx any, _ *iochannel.Channel, errno syscall.Errno, opts *fsdev.Mou
 // newSession settles what the client offers, the policy wants and the module can do.
 func (d *Dispatcher) newSession(p *initParams, opts *fsdev.MountOpts) *session {
 	s := &session{arch: d.opts.Arch, minor: p.minor, rules: d.opts.Cache.rules()}
+	s.entryValid = s.rules.valid.or(d.opts.EntryTimeout)
+	s.attrValid = s.rules.valid.or(d.opts.AttrTimeout)
 	want := s.rules.want | alwaysWant
 	if !opts.WritebackCache {
 		want &^= FUSE_WRITEBACK_CACHE

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -350,6 +351,52 @@ func TestCachePolicies(t *testing.T) {
 	}
 	if _, err := fusedispatcher.ParseCachePolicy("sometimes"); err == nil {
 		t.Error("an unknown policy was parsed")
+	}
+}
+
+// TestTimeouts has what is said about timeouts take the place of what the policy says, and a module the last word.
+func TestTimeouts(t *testing.T) {
+	type valid struct{ name, nameNsec, attr, attrNsec uint64 }
+	for _, tt := range []struct {
+		what     string
+		opts     fusedispatcher.Opts
+		module   uint32 // milliseconds
+		want     valid
+		negative bool
+	}{
+		{what: "names", opts: fusedispatcher.Opts{EntryTimeout: 2500 * time.Millisecond}, want: valid{2, 500_000_000, 1, 0}},
+		{what: "attributes", opts: fusedispatcher.Opts{AttrTimeout: time.Hour}, want: valid{1, 0, 3600, 0}},
+		{what: "neither", opts: fusedispatcher.Opts{EntryTimeout: -1, AttrTimeout: -1}},
+		{what: "a policy without any", opts: fusedispatcher.Opts{Cache: fusedispatcher.CacheNone, EntryTimeout: 1,
+			AttrTimeout: 2}, want: valid{0, 1, 0, 2}},
+		{what: "names that do not exist", opts: fusedispatcher.Opts{Cache: fusedispatcher.CacheAlways,
+			EntryTimeout: 1500 * time.Millisecond, AttrTimeout: -1}, want: valid{1, 500_000_000, 0, 0},
+			negative: true},
+		{what: "the module", opts: fusedispatcher.Opts{EntryTimeout: -1, AttrTimeout: time.Hour}, module: 7001,
+			want: valid{7, 1_000_000, 7, 1_000_000}},
+	} {
+		b := newSession(t, tt.opts)
+		b.FS.Do = func(io *fsdev.IO) {
+			fill(io)
+			io.OutAttr.ValidMS = tt.module
+			io.Complete(0)
+		}
+		var e EntryOut
+		copy(Bytes(&e), b.Do(0, FUSE_LOOKUP, node, 144, cstr("n")).Payload())
+		var a AttrOut
+		copy(Bytes(&a), b.Do(0, FUSE_GETATTR, node, 120, Bytes(&GetattrIn{})).Payload())
+		got := valid{e.EntryValid, uint64(e.EntryValidNsec), e.AttrValid, uint64(e.AttrValidNsec)}
+		if got != tt.want || a.AttrValid != tt.want.attr || uint64(a.AttrValidNsec) != tt.want.attrNsec {
+			t.Errorf("%s: LOOKUP says %+v, GETATTR %d.%09d, want %+v", tt.what, got, a.AttrValid, a.AttrValidNsec, tt.want)
+		}
+		if tt.negative {
+			b.FS.Do = func(io *fsdev.IO) { io.Complete(syscall.ENOENT) }
+			r := b.Do(0, FUSE_LOOKUP, node, 144, cstr("n"))
+			want := Bytes(&EntryOut{EntryValid: tt.want.name, EntryValidNsec: uint32(tt.want.nameNsec)})
+			if !bytes.Equal(want, r.Payload()) {
+				t.Errorf("%s: %v, %x, want %x", tt.what, r.Errno, r.Payload(), want)
+			}
+		}
 	}
 }
 
