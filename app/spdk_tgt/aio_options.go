@@ -31,6 +31,11 @@ var aioOptions = []aioOption{
 	aioToggle("xattr", "allow extended attributes", func(o *aio.Opts) { o.Xattr = true }),
 	aioToggle("writeback", "let the kernel cache writes", func(o *aio.Opts) { o.Writeback = true }),
 	aioToggle("devices", "allow device files to be made", func(o *aio.Opts) { o.Devices = true }),
+	{"max-write", "BYTES", "longest write request, a multiple of 4K from 4K to 1M, else what --max-write says",
+		func(o *aio.Opts, val string) (err error) {
+			o.MaxWrite, err = parseMaxWrite(val)
+			return err
+		}},
 	{"workers", "N", "threads for what has to wait, else one per CPU and at least 4", setAioWorkers},
 	aioToggle("no-killpriv", "leave it to the kernel of the client to take set-user-ID bits and capabilities from files "+
 		"that change", func(o *aio.Opts) { o.NoKillPriv = true }),
@@ -49,6 +54,9 @@ var aioOptions = []aioOption{
 		"beginning", func(o *aio.Opts) { o.SecurityLabel = true }),
 	aioToggle("direct-io", "pass O_DIRECT on to the file system of the directory, unless the kernel of the client caches "+
 		"writes", func(o *aio.Opts) { o.DirectIO = true }),
+	aioToggle("skip-rw", "for benchmarks: answer reads and writes without touching data", func(o *aio.Opts) {
+		o.SkipRW = true
+	}),
 	{"translate-uid", "RULE", "what a user of the client is on the host, and the other way round. May be repeated. RULE " +
 		"is map:CLIENT:HOST:COUNT, guest:CLIENT:HOST:COUNT (only to the host), host:HOST:CLIENT:COUNT (only from it), " +
 		"squash-guest:CLIENT:HOST:COUNT, squash-host:HOST:CLIENT:COUNT (COUNT to one) or forbid-guest:CLIENT:COUNT, as " +

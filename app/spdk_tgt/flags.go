@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -20,10 +21,13 @@ import (
 
 // config is the command line, checked.
 type config struct {
-	cpumask    *reactor.Cpuset
-	mode       reactor.Mode
-	cache      fusedispatcher.CachePolicy
-	maxWrite   uint32
+	cpumask  *reactor.Cpuset
+	mode     reactor.Mode
+	cache    fusedispatcher.CachePolicy
+	maxWrite uint32
+
+	entryTimeout, attrTimeout time.Duration // as the dispatcher wants them
+
 	allowOther bool
 	noLocks    bool
 	noPass     bool
@@ -97,6 +101,12 @@ func newFlags() (*pflag.FlagSet, *config) {
 	value("cache", "", c.cache.String(),
 		"`POLICY` for what the kernel may cache: none makes every read and write a request, auto keeps pages as long "+
 			"as nobody else changed the file, always keeps everything, e.g. none", setCache)
+	value("entry-timeout", "", "what --cache says",
+		"`SECONDS` for which the kernel may take names for what they were, instead of what --cache says, e.g. 0.5",
+		setTimeout(func(c *config) *time.Duration { return &c.entryTimeout }))
+	value("attr-timeout", "", "what --cache says",
+		"`SECONDS` for which the kernel may keep attributes, instead of what --cache says, e.g. 0",
+		setTimeout(func(c *config) *time.Duration { return &c.attrTimeout }))
 	value("mode", "", c.mode.String(),
 		"`MODE` of an idle reactor: poll: it spins; interrupt: it sleeps at once; hybrid: it spins a while first, e.g. poll",
 		setMode)
@@ -177,17 +187,39 @@ func setCache(c *config, v string) error {
 	return nil
 }
 
-func setMaxWrite(c *config, v string) error {
+func setMaxWrite(c *config, v string) (err error) {
+	c.maxWrite, err = parseMaxWrite(v)
+	return err
+}
+
+func parseMaxWrite(v string) (uint32, error) {
 	n, err := parseSize(v)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if n < minWrite || n > maxWrite || n%minWrite != 0 {
-		return fmt.Errorf("%q is not a multiple of 4K from 4K to 1M", v)
+		return 0, fmt.Errorf("%q is not a multiple of 4K from 4K to 1M", v)
 	}
-	c.maxWrite = uint32(n)
-	return nil
+	return uint32(n), nil
 }
+
+// setTimeout sets how long the kernel may keep something, for which 0 means what the cache policy says.
+func setTimeout(to func(c *config) *time.Duration) func(c *config, v string) error {
+	return func(c *config, v string) error {
+		sec, err := strconv.ParseFloat(v, 64)
+		if err != nil || !(sec >= 0 && sec <= maxTimeout) {
+			return fmt.Errorf("%q is not a number of seconds from 0 to %d", v, maxTimeout)
+		}
+		d := time.Duration(sec * float64(time.Second))
+		if d == 0 {
+			d = -1
+		}
+		*to(c) = d
+		return nil
+	}
+}
+
+const maxTimeout = 365 * 24 * 3600 // seconds
 
 func setMemfs(c *config, v string) error {
 	name, opts, _ := strings.Cut(v, ",")

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
@@ -57,10 +58,13 @@ func TestParseArgs(t *testing.T) {
 				{"b", aio.Opts{Root: dir2, ReadOnly: true, Xattr: true, Writeback: true, Devices: true, Workers: 7,
 					NoKillPriv: true, TranslateUID: []string{"map:0:100000:1000", "forbid-guest:1000:9"},
 					TranslateGID: []string{"squash-guest:0:5:9"}}}}}},
+		{"timeouts", []string{"--entry-timeout=1.5", "--attr-timeout=0"},
+			config{entryTimeout: 1500 * time.Millisecond, attrTimeout: -1}},
 		{"aio extended attributes",
-			[]string{"--aio", "a:" + dir + ",direct-io,security-label,posix-acl," +
+			[]string{"--aio", "a:" + dir + ",max-write=64K,skip-rw,direct-io,security-label,posix-acl," +
 				"xattrmap=/ok/all/system./system./ :map:trusted.:user.=.:"},
-			config{aio: []aioSpec{{"a", aio.Opts{Root: dir, PosixACL: true, SecurityLabel: true, DirectIO: true,
+			config{aio: []aioSpec{{"a", aio.Opts{Root: dir, PosixACL: true, SecurityLabel: true, DirectIO: true, SkipRW: true,
+				MaxWrite: 64 << 10,
 				XattrMap: "/ok/all/system./system./ :map:trusted.:user.=.:"}}}}},
 		{"short flag", []string{"-m", mask}, config{cpumask: cpuset}},
 		{"short flag with its value", []string{"-m" + mask}, config{cpumask: cpuset}},
@@ -178,6 +182,9 @@ func badFlags(t *testing.T) []struct {
 		{"aio workers", []string{"--aio", "a:" + dir + ",workers=0"}, `workers: "0" is not a number from 1 to 1023`},
 		{"aio translation", []string{"--aio", "a:" + dir + ",translate-gid=map:0:1"},
 			`translate-gid: translation of group IDs: "map:0:1" has 2 numbers (want map:GUEST:HOST:COUNT)`},
+		{"aio max-write", []string{"--aio", "a:" + dir + ",max-write=5000"}, `"5000" is not a multiple of 4K from 4K to 1M`},
+		{"timeout", []string{"--attr-timeout", "-1"}, `"-1" is not a number of seconds from 0 to 31536000`},
+		{"timeout that is none", []string{"--entry-timeout", "NaN"}, `"NaN" is not a number of seconds`},
 		{"aio xattrmap", []string{"--aio", "a:" + dir + ",xattrmap=:ok:client:::"},
 			`xattrmap: xattr map: some names of the host match no rule: end with a rule for the rest, like :ok:all::: or`},
 		{"aio xattrmap without rules", []string{"--aio", "a:" + dir + ",xattrmap"},

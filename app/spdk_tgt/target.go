@@ -182,6 +182,9 @@ func (tg *target) mount(ctx context.Context, spec mountSpec) error {
 			FsdevName: spec.name,
 			Cache:     tg.cfg.cache,
 			MaxWrite:  tg.cfg.maxWrite,
+
+			EntryTimeout: tg.cfg.entryTimeout,
+			AttrTimeout:  tg.cfg.attrTimeout,
 		})
 		return err
 	})

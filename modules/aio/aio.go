@@ -63,6 +63,9 @@ type Opts struct {
 	// host's cache, and offsets and lengths that the host's disk does not take are EINVAL. Without it, O_DIRECT concerns
 	// the client's cache alone.
 	DirectIO bool
+	// SkipRW completes READ and WRITE without touching data or file, to measure everything else: what is read is
+	// whatever the memory for it held before.
+	SkipRW bool
 }
 
 func (o *Opts) setDefaults() error {
@@ -262,6 +265,7 @@ type createParams struct {
 	Xattr     bool   `json:"enable_xattr"`
 	Writeback bool   `json:"enable_writeback_cache"`
 	MaxWrite  uint32 `json:"max_write"`
+	SkipRW    bool   `json:"skip_rw"`
 	ReadOnly  bool   `json:"read_only,omitempty"`
 	Devices   bool   `json:"allow_devices,omitempty"`
 
@@ -282,7 +286,7 @@ func (a *Aio) ConfigJSON(f *fsdev.Fsdev) []fsdev.ConfigCall {
 		Name: f.Name(), Root: a.o.Root, Xattr: a.o.Xattr, Writeback: a.o.Writeback, MaxWrite: a.o.MaxWrite,
 		ReadOnly: a.o.ReadOnly, Devices: a.o.Devices, NoKillPriv: a.o.NoKillPriv,
 		TranslateUID: a.o.TranslateUID, TranslateGID: a.o.TranslateGID,
-		XattrMap: a.o.XattrMap, PosixACL: a.o.PosixACL, Label: a.o.SecurityLabel, DirectIO: a.o.DirectIO,
+		XattrMap: a.o.XattrMap, PosixACL: a.o.PosixACL, Label: a.o.SecurityLabel, DirectIO: a.o.DirectIO, SkipRW: a.o.SkipRW,
 	}}}
 }
 

@@ -18,8 +18,12 @@ func (a *Aio) Backing(desc *fsdev.Desc, obj fsdev.FileObject, id fsdev.FileHandl
 	if errno != 0 {
 		return errno
 	}
-	errno = syscall.EBADF
-	if h.dir == nil {
+	switch {
+	case h.dir != nil:
+		errno = syscall.EBADF
+	case a.o.SkipRW:
+		errno = syscall.EOPNOTSUPP // the kernel would not skip anything
+	default:
 		errno = use(ctx, h.fd)
 	}
 	a.putHandle(h)

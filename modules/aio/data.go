@@ -23,6 +23,8 @@ func (c *channel) data(io *fsdev.IO) syscall.Errno {
 		errno = syscall.EBADF
 	case io.Offset > math.MaxInt64:
 		errno = syscall.EINVAL
+	case c.a.o.SkipRW && !(io.Type == fsdev.IOWrite && c.a.o.ReadOnly):
+		moved = int(io.Size)
 	case io.Type == fsdev.IORead:
 		moved, errno = c.readNow(h, io)
 	case c.a.o.ReadOnly:
