@@ -62,7 +62,9 @@ var importTable = []room{
 		"fuse_dispatcher", "fsdev", "internal/fuseabi", "iochannel", "reactor", "reactor/reactortest",
 	}},
 	{"fuse_dispatcher", []string{"fsdev", "internal/fuseabi", "iochannel", "reactor", "mempool", "log"}},
-	{"modules", []string{"fsdev", "internal/uring", "internal/sys", "iochannel", "iobuf", "reactor", "mempool", xsys}},
+	{"modules", []string{
+		"fsdev", "internal/uring", "internal/sys", "internal/locks", "iochannel", "iobuf", "reactor", "mempool", xsys,
+	}},
 	{"transport", []string{
 		"fuse_dispatcher", "fsdev", "iochannel", "iobuf", "reactor", "mempool", "log", allInternal, xsys,
 	}},

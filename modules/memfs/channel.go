@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/locks"
 	"github.com/spdk-go/spdk-go/iochannel"
 	"github.com/spdk-go/spdk-go/reactor"
 )
@@ -41,10 +42,10 @@ func (m *Memfs) createChannel(ch *iochannel.Channel, c *channel) syscall.Errno {
 
 func destroyChannel(_ *iochannel.Channel, c *channel) {
 	c.trimmer.Unregister()
-	for c.unfinished != nil { // nobody else would
-		c.grantMore()
+	for c.locks.IsUnfinished() { // nobody else would
+		c.locks.GrantMore()
 	}
-	c.completeWoken()
+	c.completeWoken(c.locks.TakeWoken())
 	c.lane.close()
 }
 
@@ -95,10 +96,10 @@ func (c *channel) run(io *fsdev.IO) {
 
 // followUp does what an operation has left to be done for others.
 func (c *channel) followUp() {
-	if c.woken != nil {
-		c.completeWoken()
+	if r := c.locks.TakeWoken(); r != nil {
+		c.completeWoken(r)
 	}
-	if c.unfinished != nil && !c.goingOn {
+	if c.locks.IsUnfinished() && !c.goingOn {
 		c.goingOn = true
 		c.t.Defer(goOn, c)
 	}
@@ -108,7 +109,7 @@ func (c *channel) followUp() {
 func goOn(_ *reactor.Thread, ctx any) {
 	c := ctx.(*channel)
 	c.goingOn = false
-	c.grantMore()
+	c.locks.GrantMore()
 	c.followUp()
 }
 
@@ -144,13 +145,12 @@ func pause(attempt int) {
 //go:noinline
 func pauseSink(int) {}
 
-// completeWoken completes the requests whose wait for a lock has ended by what this channel did,
-// each on its own thread.
-func (c *channel) completeWoken() {
-	for r := c.takeWoken(); r != nil; {
-		next := r.nextWoken
-		r.nextWoken = nil
-		if t := r.io.Thread(); t == c.t {
+// completeWoken completes requests whose wait for a lock has ended by what this channel did, each on its own thread.
+func (c *channel) completeWoken(r *locks.Request) {
+	for r != nil {
+		next := r.Next()
+		c.put(r.Node().(*inode))
+		if t := r.IO.(*fsdev.IO).Thread(); t == c.t {
 			c.t.Defer(completeLock, r)
 		} else {
 			t.SendMsgRetry(c.t, completeLock, r)
@@ -160,10 +160,10 @@ func (c *channel) completeWoken() {
 }
 
 func completeLock(_ *reactor.Thread, ctx any) {
-	r := ctx.(*lockRequest)
-	io := r.io
-	r.io = nil
-	io.Complete(r.errno)
+	r := ctx.(*locks.Request)
+	io := r.IO.(*fsdev.IO)
+	r.IO = nil
+	io.Complete(r.Errno)
 }
 
 // abort is ABORT. Errors: EALREADY (it is about to complete).
@@ -172,8 +172,9 @@ func (c *channel) abort(target *fsdev.IO) syscall.Errno {
 	case *retrying:
 		target.Ctx = stateAborted // retry comes by and completes it
 		return 0
-	case *lockRequest:
-		if c.abortLock(s) {
+	case *locks.Request:
+		if c.locks.Abort(s) {
+			c.put(s.Node().(*inode))
 			target.Complete(syscall.EINTR)
 			return 0
 		}

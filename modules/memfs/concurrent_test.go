@@ -322,17 +322,19 @@ func TestConcurrentFlock(t *testing.T) {
 	r.together(func(k int, w *worker) {
 		l := w.lane
 		done := func() {
-			for q := l.takeWoken(); q != nil; {
-				next := q.nextWoken
-				granted[q.io.Unique].Add(1)
+			for q := l.locks.TakeWoken(); q != nil; {
+				next := q.Next()
+				l.put(f)
+				granted[q.IO.(*fsdev.IO).Unique].Add(1)
 				q = next
 			}
 		}
 		for range rounds(5000) {
 			before := granted[k].Load()
-			req, errno := l.flock(r.desc, f, 0, uint64(k), syscall.LOCK_EX, &fsdev.IO{Unique: uint64(k)})
+			req, errno := l.flock(r.desc, f, nil, uint64(k), syscall.LOCK_EX, &fsdev.IO{Unique: uint64(k)})
 			if errno == errWait {
-				if w.rnd.Intn(3) == 0 && l.abortLock(req) {
+				if w.rnd.Intn(3) == 0 && l.locks.Abort(req) {
+					l.put(f)
 					done()
 					continue
 				}
@@ -345,7 +347,7 @@ func TestConcurrentFlock(t *testing.T) {
 				t.Errorf("%d lanes have the lock", n)
 			}
 			holders.Add(-1)
-			if _, errno := l.flock(r.desc, f, 0, uint64(k), syscall.LOCK_UN, nil); errno != 0 {
+			if _, errno := l.flock(r.desc, f, nil, uint64(k), syscall.LOCK_UN, nil); errno != 0 {
 				t.Errorf("unlock: %v", errno)
 			}
 			done()

@@ -206,7 +206,7 @@ func (r *rig) checkEmpty() {
 			r.Errorf("inode %d is an orphan with %d references", n.ino, n.refs.Load())
 		}
 	}
-	if n := r.fs.waiters.Load(); n != 0 {
+	if n := r.fs.locks.Waits(); n != 0 {
 		r.Errorf("%d requests wait for locks", n)
 	}
 	if err := r.fs.arena.checkAllFree(); err != nil {

@@ -26,9 +26,9 @@
 //     next to each other in a file are mostly next to each other in memory and are copied in one go.
 //     Freed pages are used again first; whatever exceeds 64 MiB of free memory goes back to the system,
 //     a few groups of 2 MiB every 10 ms.
-//   - The locks of flock(2) and fcntl(2) are in a table per file. Who has to wait is answered later, from
-//     whatever thread ends the wait, on the thread of the request. If very many wait for one lock they get
-//     it bit by bit, in several rounds of the thread that ended it.
+//   - The locks of flock(2) and fcntl(2) are package internal/locks', in a table per file. Who has to wait is
+//     answered later, from whatever thread ends the wait, on the thread of the request. If very many wait for
+//     one lock they get it bit by bit, in several rounds of the thread that ended it.
 //
 // # Locks
 //
@@ -44,9 +44,8 @@
 //     a directory another parent. Who has it can walk from any locked directory up to the root: the way
 //     stays as it is. That keeps directories from being moved below themselves.
 //   - Spin locks guard lists that have no failing path: a client's handles, a file's lock table, the
-//     files without names. They are held for a few pointer writes (a lock table: for a walk over its
-//     locks, or a part of its waiters). A client's and that of the graph of who waits for whom come after a
-//     lock table's; otherwise none is taken while another is held, and no other lock either.
+//     files without names. They are held for a few pointer writes (a lock table: see internal/locks). None of
+//     them is taken while another is held, and no other lock either.
 //
 // Reference counts, the lookups of an inode, the counts of pages and inodes and the bits of the arena are
 // atomic. An inode whose count drops to zero is declared dead in its lock word: nobody locks it any
@@ -91,9 +90,10 @@
 //   - Names have 255 bytes at most, link targets 4095, files 2^63-1 bytes, extended attributes 255 bytes of
 //     name, 64 KiB of value and 64 KiB of names per file. Their name spaces are user, trusted and
 //     security; system, that is ACLs, is EOPNOTSUPP.
-//   - A file has 4096 flock(2) locks and 4096 byte-range locks at most, of some 170 bytes of Go heap each, and
-//     [Opts].LockWaiters requests of the whole file system wait: ENOLCK. An owner of byte-range locks that would
-//     wait for itself gets EDEADLK, as in Linux, but in circles of any length.
+//   - A file has 4096 flock(2) locks and 4096 byte-range locks at most, all files together [Opts].Locks of both,
+//     and [Opts].LockWaiters requests wait: ENOLCK. The threads keep up to half of [Opts].Locks back, if they are
+//     very many. An owner of byte-range locks that would wait for itself gets EDEADLK, as in Linux, but in circles of
+//     any length.
 //   - LSEEK counts what FALLOCATE has allocated and nobody has written as a hole.
 //   - COPY_FILE_RANGE copies 8 MiB at a time. FALLOCATE knows KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE.
 //   - Access times follow relatime without its daily update.

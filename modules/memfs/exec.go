@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/locks"
 )
 
 // alwaysReady is what files and directories are ready for, as in poll(2): they never become it.
@@ -140,8 +141,8 @@ func (c *channel) execHandle(io *fsdev.IO, n *inode) syscall.Errno {
 	case fsdev.IOLseek:
 		io.OutSize, errno = c.seek(n, io.Offset, io.Flags)
 	case fsdev.IOFlock:
-		var r *lockRequest
-		if r, errno = c.flock(io.Desc(), n, io.Handle, io.Owner, io.Flags, io); errno == errWait {
+		var r *locks.Request
+		if r, errno = c.flock(io.Desc(), n, h, io.Owner, io.Flags, io); errno == errWait {
 			io.Ctx = r
 		}
 	case fsdev.IOPoll:
@@ -151,8 +152,8 @@ func (c *channel) execHandle(io *fsdev.IO, n *inode) syscall.Errno {
 	case fsdev.IOGetlk:
 		errno = c.getlk(io.Desc(), n, io.Owner, &io.Lock)
 	case fsdev.IOSetlk:
-		var r *lockRequest
-		if r, errno = c.setlk(io.Desc(), n, h, io.Handle, io.Owner, &io.Lock, io.Wait, io); errno == errWait {
+		var r *locks.Request
+		if r, errno = c.setlk(io.Desc(), n, h, io.Owner, &io.Lock, io.Wait, io); errno == errWait {
 			io.Ctx = r
 		}
 	case fsdev.IOFlush:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/locks"
 	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
@@ -27,9 +28,8 @@ type fileSystem struct {
 	root    *inode
 	now     func() time.Time
 
-	pages      int64 // that may be charged
-	maxInodes  int64
-	maxWaiters int64
+	pages     int64 // that may be charged
+	maxInodes int64
 
 	_       [64]byte
 	used    atomic.Int64 // pages charged
@@ -38,15 +38,12 @@ type fileSystem struct {
 	lastIno atomic.Uint64
 	_       [64]byte
 
-	waiters  atomic.Int64              // requests that wait for a lock
-	graph    *waitGraph                // who waits for whom
+	locks    *locks.Device             // what the locks of all files have in common
 	mounts   atomic.Uint64             // epoch << 32 | clients that are mounted
 	clients  atomic.Pointer[[]*client] // copied to be changed
 	renameLk tryLock                   // while a directory gets another parent
 	orphans  [orphanLists]orphanList   // files without a name, by inode number
 	lanes    atomic.Int32              // that exist
-
-	lastClient atomic.Uint64
 }
 
 // orphanList holds inodes that have no name but are still referred to.
@@ -66,11 +63,8 @@ type lane struct {
 	// errBusy before are repeated with it.
 	insist bool
 
-	woken      *lockRequest // requests that no longer wait, for the caller of the operation to complete
-	unfinished *lockTable   // tables for the caller to go on with, see grantMore
-	spent      int          // what closing handles and freeing files has cost, see umountPart
-
-	spareRange *rangeRequest // for the next
+	locks locks.Lane // the caller of an operation completes those whose wait has ended, and goes on with it
+	spent int        // what closing handles and freeing files has cost, see umountPart
 
 	name [maxName]byte // an entry's name on its way out
 	attr fsdev.Attr    // an entry's attributes
@@ -81,13 +75,12 @@ type lane struct {
 // newFileSystem makes a file system with an empty root directory. o has its defaults set.
 func newFileSystem(o *Opts) (*fileSystem, error) {
 	fs := &fileSystem{
-		pages:      int64(o.Size >> pageShift),
-		maxInodes:  int64(o.Inodes),
-		maxWaiters: int64(o.LockWaiters),
-		objects:    fsdev.NewHandleTable[inode](int(o.Inodes)),
-		handles:    fsdev.NewHandleTable[handle](int(o.Handles)),
-		graph:      newWaitGraph(),
-		now:        time.Now,
+		pages:     int64(o.Size >> pageShift),
+		maxInodes: int64(o.Inodes),
+		objects:   fsdev.NewHandleTable[inode](int(o.Inodes)),
+		handles:   fsdev.NewHandleTable[handle](int(o.Handles)),
+		locks:     locks.NewDevice(o.Locks, o.LockWaiters),
+		now:       time.Now,
 	}
 	var err error
 	if fs.arena, err = newArena(fs.pages, !o.NoHugePages); err != nil {
@@ -114,12 +107,14 @@ func (fs *fileSystem) initLane(l *lane) bool {
 		return false
 	}
 	l.fs = fs
+	l.locks.Open(fs.locks)
 	return true
 }
 
 // close ends the use of a lane.
 func (l *lane) close() {
 	l.fs.arena.disown(&l.cache)
+	l.locks.Close()
 	l.fs.lanes.Add(-1)
 	l.fs = nil
 }

@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/locks"
 	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
@@ -21,20 +22,19 @@ type handle struct {
 	linked bool
 	closed bool
 
-	locks int // that it will end, and waits for some; guarded by the lock of the file's lockTable
+	lock locks.Handle
 }
 
 // client is what a file system knows about a descriptor: what has to go when it unmounts.
 type client struct {
 	desc      *fsdev.Desc
-	num       uint64 // that no other client has
-	mounted   bool   // written by mount and umount only, which a client does not do at the same time
-	writeback bool   // written by mount. The client caches writes: it resolves O_APPEND itself.
-	wasLast   bool   // written by umountPart: no other was mounted
+	locks     *locks.Client
+	mounted   bool // written by mount and umount only, which a client does not do at the same time
+	writeback bool // written by mount. The client caches writes: it resolves O_APPEND itself.
+	wasLast   bool // written by umountPart: no other was mounted
 
 	mu      sys.Spin
 	handles *handle
-	locks   *lockTie // of locks that belong to no handle
 }
 
 // clientOf returns the client of a descriptor, nil if there is none yet.
@@ -55,7 +55,7 @@ func (fs *fileSystem) ensureClient(desc *fsdev.Desc) *client {
 			return c
 		}
 		if made == nil {
-			made = &client{desc: desc, num: fs.lastClient.Add(1)}
+			made = &client{desc: desc, locks: fs.locks.NewClient()}
 		}
 		old := fs.clients.Load()
 		list := append(slices.Clone(*old), made)
@@ -135,9 +135,7 @@ func (l *lane) closeHandle(id fsdev.FileHandle) bool {
 		}
 	}
 	c.mu.Unlock()
-	if t := h.node.locks.Load(); t != nil {
-		t.dropHandle(l, h)
-	}
+	l.spent += l.locks.EndHandle(&h.node.locks, &h.lock)
 	l.put(h.node)
 	return true
 }

@@ -428,8 +428,8 @@ func (a *attacker) checkTables() {
 		tb.Errorf("%d objects, %d inodes, want %d", fs.objects.Len(), fs.inodes.Load(), inodes)
 	case fs.used.Load() != b.pages():
 		tb.Errorf("%d pages, want %d", fs.used.Load(), b.pages())
-	case fs.waiters.Load() != 0 || len(*fs.clients.Load()) != 2 || uint32(fs.mounts.Load()) != 2:
-		tb.Errorf("%d requests wait for locks, %d clients, %d mounts", fs.waiters.Load(), len(*fs.clients.Load()),
+	case fs.locks.Waits() != 0 || len(*fs.clients.Load()) != 2 || uint32(fs.mounts.Load()) != 2:
+		tb.Errorf("%d requests wait for locks, %d clients, %d mounts", fs.locks.Waits(), len(*fs.clients.Load()),
 			uint32(fs.mounts.Load()))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/locks"
 )
 
 // rootIno is the inode number of the root directory.
@@ -58,7 +59,7 @@ type inode struct {
 	target []byte     // symbolic links, fixed
 	xattrs *xattrs    // nil: none yet
 
-	locks atomic.Pointer[lockTable] // nil: none yet. Has a lock of its own.
+	locks locks.File // has a lock of its own
 
 	linkable bool // a file without a name may get one; guarded by lk
 
@@ -188,9 +189,7 @@ func (l *lane) reap(n *inode) {
 	l.spent += reapCost
 	fs.objects.Free(uint64(n.obj))
 	fs.forgetOrphan(n)
-	if t := n.locks.Load(); t != nil {
-		t.dropAll(l)
-	}
+	l.locks.EndFile(&n.locks)
 	if n.file != nil {
 		freed := n.file.release(fs.arena, 0, 1<<63>>pageShift, false)
 		fs.unreserve(freed)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	. "github.com/spdk-go/spdk-go/internal/fuseabi" //nolint:staticcheck // the kernel's names
+	"github.com/spdk-go/spdk-go/internal/locks"
 )
 
 // boundless is how often a client does what it should have stopped doing.
@@ -122,8 +123,8 @@ func (c *wire) opendirAfterRelease(t *testing.T, node, fh uint64) uint64 {
 
 // TestLocksWithoutEnd: byte-range locks of a file, and requests that wait for locks, have a limit.
 func TestLocksWithoutEnd(t *testing.T) {
-	const waiters, slack = 20, 256 << 10
-	w := newWired(t, Opts{Size: 4 << 20, Inodes: 100, LockWaiters: waiters})
+	const waiters, slack, most = 20, 256 << 10, 6000
+	w := newWired(t, Opts{Size: 4 << 20, Inodes: 100, Locks: most, LockWaiters: waiters})
 	c := w.clients[0]
 	node, fh := c.create(FUSE_ROOT_ID, "file")
 	tally := map[syscall.Errno]int{}
@@ -132,8 +133,24 @@ func TestLocksWithoutEnd(t *testing.T) {
 			Start: start, End: start, Type: syscall.F_WRLCK}})).errno
 	}
 	wantFlat(t, "SETLK", boundless(), slack, func(i int) { tally[setlk(FUSE_SETLK, uint64(i), uint64(2*i))]++ })
-	if tally[0] != maxRanges || tally[syscall.ENOLCK] != boundless()-maxRanges {
-		t.Errorf("SETLK: %v, want %d locks and ENOLCK", tally, maxRanges)
+	if tally[0] != locks.MaxRanges || tally[syscall.ENOLCK] != boundless()-locks.MaxRanges {
+		t.Errorf("SETLK: %v, want %d locks and ENOLCK", tally, locks.MaxRanges)
+	}
+
+	// Nor has it any number of them on many files, see internal/locks.
+	c.must(FUSE_FLUSH, node, Bytes(&FlushIn{Fh: fh, LockOwner: 3}))
+	if errno := setlk(FUSE_SETLK, 1<<40, 1<<40); errno != 0 {
+		t.Errorf("after one lock has gone: %v", errno)
+	}
+	other, otherFh := c.create(FUSE_ROOT_ID, "other")
+	clear(tally)
+	for i := range uint64(2 * locks.MaxRanges) {
+		tally[c.call(FUSE_SETLK, other, Bytes(&LkIn{Fh: otherFh, Owner: i, Lk: FileLock{
+			Start: 2 * i, End: 2 * i, Type: syscall.F_WRLCK}})).errno]++
+	}
+	want := most - locks.MaxRanges
+	if tally[0] > want || tally[0] < want/2 || tally[0]+tally[syscall.ENOLCK] != 2*locks.MaxRanges {
+		t.Errorf("SETLK of another file: %v, want up to %d locks and ENOLCK", tally, want)
 	}
 	waiting := 0
 	for i := range uint64(2 * waiters) {
@@ -148,12 +165,12 @@ func TestLocksWithoutEnd(t *testing.T) {
 		r.send(FUSE_SETLKW, node)
 	}
 	w.PollThreads()
-	if waiting != waiters || w.fs.waiters.Load() != waiters {
-		t.Errorf("%d requests wait, %d by the file system's account, want %d", waiting, w.fs.waiters.Load(), waiters)
+	if waiting != waiters || w.fs.locks.Waits() != waiters {
+		t.Errorf("%d requests wait, %d by the file system's account, want %d", waiting, w.fs.locks.Waits(), waiters)
 	}
 	c.init(0) // ends what waits
-	if waiting != 0 || w.fs.waiters.Load() != 0 {
-		t.Errorf("%d requests wait, %d by the file system's account, in the next session", waiting, w.fs.waiters.Load())
+	if waiting != 0 || w.fs.locks.Waits() != 0 {
+		t.Errorf("%d requests wait, %d by the file system's account, in the next session", waiting, w.fs.locks.Waits())
 	}
 }
 

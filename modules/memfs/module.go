@@ -26,6 +26,9 @@ type Opts struct {
 	// Handles is how many files and directories can be open at a time, by all clients.
 	// Default: 1 Mi.
 	Handles int
+	// Locks is how many locks, of flock(2) and byte ranges of fcntl(2), all files can have together, each of up to some
+	// 200 bytes of Go heap. Default: 256 Ki.
+	Locks int
 	// LockWaiters is how many requests can wait for locks, of flock(2) and fcntl(2), at a time, each with
 	// an IO of the framework. Default: 1024.
 	LockWaiters int
@@ -57,15 +60,18 @@ func (o *Opts) setDefaults() error {
 	if o.Handles == 0 {
 		o.Handles = 1 << 20
 	}
+	if o.Locks == 0 {
+		o.Locks = 1 << 18
+	}
 	if o.LockWaiters == 0 {
 		o.LockWaiters = 1024
 	}
 	if o.RootMode == 0 {
 		o.RootMode = 0o1777
 	}
-	if o.Inodes > math.MaxInt32 || o.Handles < 0 || o.Handles > math.MaxInt32 || o.LockWaiters < 0 {
-		return fmt.Errorf("memfs: %d inodes, %d handles, %d lock waiters: %w", o.Inodes, o.Handles, o.LockWaiters,
-			syscall.EINVAL)
+	if o.Inodes > math.MaxInt32 || o.Handles < 0 || o.Handles > math.MaxInt32 || o.Locks < 0 || o.LockWaiters < 0 {
+		return fmt.Errorf("memfs: %d inodes, %d handles, %d locks, %d lock waiters: %w", o.Inodes, o.Handles, o.Locks,
+			o.LockWaiters, syscall.EINVAL)
 	}
 	return nil
 }

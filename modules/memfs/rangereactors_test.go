@@ -204,12 +204,12 @@ func TestReactorsLockRanges(t *testing.T) {
 				t.Errorf("byte %d of file %d is %d in the end", i, f, n)
 			}
 		}
-		tab := p.m.fs.objects.Get(uint64(files[f])).locks.Load()
-		if len(tab.ranges.all) > 0 || tab.rangeWaits > 0 || tab.owners != nil {
-			t.Errorf("file %d: %d locks, %d waits", f, len(tab.ranges.all), tab.rangeWaits)
+		l, k := &lane{fs: p.m.fs}, fsdev.Lock{Type: syscall.F_WRLCK, End: toEnd}
+		if errno := l.getlk(p.desc, p.m.fs.objects.Get(uint64(files[f])), 1<<40, &k); errno != 0 || k.Type != un {
+			t.Errorf("file %d: %v, %+v is left", f, errno, k)
 		}
 	}
-	if n := p.m.fs.waiters.Load(); n != 0 {
+	if n := p.m.fs.locks.Waits(); n != 0 {
 		t.Errorf("%d requests wait", n)
 	}
 	p.close(other)

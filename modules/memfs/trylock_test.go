@@ -73,7 +73,7 @@ func TestDeadInode(t *testing.T) {
 	r.want("write to a dead inode", errno, syscall.ESTALE)
 	_, errno = r.fopen(r.desc, n, 0)
 	r.want("open of a dead inode", errno, syscall.ESTALE)
-	_, errno = r.flock(r.desc, n, 0, 1, syscall.LOCK_SH, nil)
+	_, errno = r.flock(r.desc, n, nil, 1, syscall.LOCK_SH, nil)
 	r.want("flock of a dead inode", errno, syscall.ESTALE)
 	r.runlock(n)
 	r.umount(r.desc)

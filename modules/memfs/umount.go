@@ -52,18 +52,9 @@ func (l *lane) closeHandles(c *client) bool {
 
 // dropLocks ends the locks of a client that belong to no handle. It returns false if there are some left.
 func (l *lane) dropLocks(c *client) bool {
-	for {
-		c.mu.Lock()
-		k := c.locks
-		c.mu.Unlock()
-		if k == nil {
-			return true
-		}
-		if l.spent >= umountBudget {
-			return false
-		}
-		k.table.drop(l, c, k)
-	}
+	spent, done := l.locks.EndClient(c.locks, umountBudget-l.spent)
+	l.spent += spent
+	return done
 }
 
 // endMount counts a client less, and ends the epoch, which it says, if that was the last.

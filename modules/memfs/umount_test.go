@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/locks"
 )
 
 // fill gives a client n of everything that an UMOUNT ends: handles, files that only they or lookups keep, locks.
@@ -22,10 +23,10 @@ func (r *rig) fill(n int) {
 		r.put1(obj, 0, []byte("data"))
 		r.mkfile(r.root, "g")
 		r.must(r.remove(r.root, []byte("g"), false))
-		_, errno = r.setlk(r.desc, r.node(obj), nil, 0, 1, &fsdev.Lock{Type: wr}, false, nil)
+		_, errno = r.setlk(r.desc, r.node(obj), nil, 1, &fsdev.Lock{Type: wr}, false, nil)
 		r.must(errno)
-		if i < maxRanges/4 {
-			_, errno = r.setlk(r.desc, f, nil, 0, uint64(i), &fsdev.Lock{Type: rd}, false, nil)
+		if i < locks.MaxRanges/4 {
+			_, errno = r.setlk(r.desc, f, nil, uint64(i), &fsdev.Lock{Type: rd}, false, nil)
 			r.must(errno)
 		}
 	}

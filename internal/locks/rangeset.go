@@ -1,4 +1,4 @@
-package memfs
+package locks
 
 import "slices"
 
@@ -7,7 +7,7 @@ type byteRange struct {
 	start     uint64
 	end       uint64
 	reach     uint64 // the largest end of this and of all before it
-	owner     *rangeOwner
+	owner     *owner
 	pid       uint32 // of the process, for who asks
 	exclusive bool
 }
@@ -34,7 +34,7 @@ func (s *rangeSet) reaching(pos uint64) int {
 
 // conflict returns the first lock of others than o in [start, end] that excludes a lock of the given kind, nil
 // if there is none.
-func (s *rangeSet) conflict(o *rangeOwner, start, end uint64, exclusive bool) *byteRange {
+func (s *rangeSet) conflict(o *owner, start, end uint64, exclusive bool) *byteRange {
 	for i := s.reaching(start); i < len(s.all) && s.all[i].start <= end; i++ {
 		b := &s.all[i]
 		if b.end >= start && b.owner != o && (exclusive || b.exclusive) {
@@ -52,7 +52,7 @@ func (b *byteRange) joins(lock, exclusive bool) bool { return lock && b.exclusiv
 func (b *byteRange) isBeside(start, end uint64) bool { return b.end < start || b.start > end }
 
 // growth returns how many ranges more there will be after assign.
-func (s *rangeSet) growth(o *rangeOwner, start, end uint64, lock, exclusive bool) (n int) {
+func (s *rangeSet) growth(o *owner, start, end uint64, lock, exclusive bool) (n int) {
 	if lock {
 		n = 1
 	}
@@ -77,7 +77,7 @@ func (s *rangeSet) growth(o *rangeOwner, start, end uint64, lock, exclusive bool
 
 // assign gives o a lock of the given kind on [start, end], or takes away what o has there if lock is not set.
 // It says whether others may now get what they could not before. There is room for two ranges more.
-func (s *rangeSet) assign(o *rangeOwner, start, end uint64, lock, exclusive bool, pid uint32) (loosened bool) {
+func (s *rangeSet) assign(o *owner, start, end uint64, lock, exclusive bool, pid uint32) (loosened bool) {
 	before := len(s.all)
 	added := byteRange{start: start, end: end, owner: o, pid: pid, exclusive: exclusive}
 	var rest byteRange // what is left behind the end
@@ -148,14 +148,14 @@ func (s *rangeSet) settle(i, last int) {
 }
 
 // removeAll takes away all that o has.
-func (s *rangeSet) removeAll(o *rangeOwner) {
+func (s *rangeSet) removeAll(o *owner) {
 	s.all = slices.DeleteFunc(s.all, func(b byteRange) bool { return b.owner == o })
 	s.settle(0, len(s.all))
 	o.pieces = 0
 }
 
 // removeTied takes away what ends with h, everything if h is nil.
-func (s *rangeSet) removeTied(h *handle) {
+func (s *rangeSet) removeTied(h *Handle) {
 	s.all = slices.DeleteFunc(s.all, func(b byteRange) bool {
 		gone := h == nil || b.owner.tie.h == h
 		if gone {

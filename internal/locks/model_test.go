@@ -1,4 +1,4 @@
-package memfs
+package locks
 
 import (
 	"fmt"
@@ -7,8 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/spdk-go/spdk-go/fsdev"
 )
 
 const (
@@ -18,8 +16,8 @@ const (
 
 // modelOwner is one of the owners of the model: of a client, by number.
 type modelOwner struct {
-	desc *fsdev.Desc
-	id   uint64
+	client *Client
+	id     uint64
 }
 
 // modelWait is a request that waits.
@@ -29,50 +27,47 @@ type modelWait struct {
 	owner      int
 	typ        uint32
 	start, end int // cells
-	h          fsdev.FileHandle
-	req        *lockRequest
+	h          *Handle
+	req        *Request
 }
 
 // rangeModel is byte-range locks as fcntl(2) describes them: who has which byte.
 type rangeModel struct {
 	*locker
 	rnd     *rand.Rand
-	nodes   [modelFiles]*inode
+	nodes   [modelFiles]*file
 	owners  []modelOwner
-	cells   [modelFiles][4][modelCells]uint32              // F_RDLCK, F_WRLCK or F_UNLCK of each owner
-	ties    [modelFiles][4]fsdev.FileHandle                // through which an owner locked last
-	handles [modelFiles]map[*fsdev.Desc][]fsdev.FileHandle // that are open, 0 among them
+	cells   [modelFiles][4][modelCells]uint32 // F_RDLCK, F_WRLCK or F_UNLCK of each owner
+	ties    [modelFiles][4]*Handle            // through which an owner locked last
+	handles [modelFiles]map[*Client][]*Handle // that are open, 0 among them
 	waits   []*modelWait
-	threads bool        // an owner may wait several times
-	leaving *fsdev.Desc // that has just unmounted: step by step, which may show in between
+	threads bool    // an owner may wait several times
+	leaving *Client // that has just unmounted: step by step, which may show in between
 	unique  uint64
 	log     []string
 }
 
 func newRangeModel(t *testing.T) *rangeModel {
-	m := &rangeModel{locker: newLocker(t, Opts{}), rnd: newRand(t)}
-	other := new(fsdev.Desc)
-	m.mount(other, false)
-	m.owners = []modelOwner{{m.desc, 1}, {m.desc, 2}, {other, 1}, {other, 2}}
+	m := &rangeModel{locker: newLocker(t, defaultLocks, 1024), rnd: newRand(t)}
+	other := m.d.NewClient()
+	m.owners = []modelOwner{{m.client, 1}, {m.client, 2}, {other, 1}, {other, 2}}
 	for f := range m.nodes {
-		m.nodes[f] = m.node(m.mkfile(m.root, fmt.Sprint("file", f)))
-		m.handles[f] = map[*fsdev.Desc][]fsdev.FileHandle{m.desc: {0, 0, 0}, other: {0, 0, 0}}
+		m.nodes[f] = m.file()
+		m.handles[f] = map[*Client][]*Handle{m.client: {nil, nil, nil}, other: {nil, nil, nil}}
 		for o := range m.owners {
 			m.clear(f, o)
 		}
-		m.open(f, m.desc)
+		m.open(f, m.client)
 		m.open(f, other)
 	}
 	return m
 }
 
 // open opens what is not open.
-func (m *rangeModel) open(f int, desc *fsdev.Desc) {
+func (m *rangeModel) open(f int, desc *Client) {
 	for i, h := range m.handles[f][desc][1:] {
-		if h == 0 {
-			h, errno := m.fopen(desc, m.nodes[f], syscall.O_RDWR)
-			m.must(errno)
-			m.handles[f][desc][1+i] = h
+		if h == nil {
+			m.handles[f][desc][1+i] = new(Handle)
 		}
 	}
 }
@@ -189,16 +184,14 @@ func (m *rangeModel) setlkRandomly() {
 		start, end = 0, modelCells-1
 	}
 	wait := m.rnd.Intn(2) == 0 && (m.threads || !m.isWaiting(o))
-	desc := m.owners[o].desc
-	id := m.handles[f][desc][m.rnd.Intn(3)]
-	h, errno := m.handleOf(desc, m.nodes[f], id)
-	m.must(errno)
-	l := fsdev.Lock{Type: typ, PID: uint32(100 + o)}
+	desc := m.owners[o].client
+	h := m.handles[f][desc][m.rnd.Intn(3)]
+	l := Range{Type: typ, PID: uint32(100 + o)}
 	l.Start, l.End = offsets(start, end)
 	m.unique++
-	m.log = append(m.log, fmt.Sprintf("%d: file %d owner %d type %d [%d, %d] wait %v handle %#x", m.unique, f, o, typ,
-		start, end, wait, id))
-	req, errno := m.setlk(desc, m.nodes[f], h, id, m.owners[o].id, &l, wait, &fsdev.IO{Unique: m.unique})
+	m.log = append(m.log, fmt.Sprintf("%d: file %d owner %d type %d [%d, %d] wait %v handle %p", m.unique, f, o, typ,
+		start, end, wait, h))
+	req, errno := m.setlkOf(desc, m.nodes[f], h, m.owners[o].id, &l, wait, m.unique)
 
 	who := m.blockers(f, o, typ, start, end)
 	switch {
@@ -209,7 +202,7 @@ func (m *rangeModel) setlkRandomly() {
 		m.want(m.log[len(m.log)-1], errno, 0)
 		m.set(f, o, typ, start, end)
 		if typ != un {
-			m.ties[f][o] = id
+			m.ties[f][o] = h
 		}
 	case !wait:
 		m.want(m.log[len(m.log)-1], errno, syscall.EAGAIN)
@@ -217,8 +210,8 @@ func (m *rangeModel) setlkRandomly() {
 		if !m.inCircle(o, who) {
 			m.fail("%d is refused without reason", m.unique)
 		}
-	case errno == errWait:
-		m.waits = append(m.waits, &modelWait{m.unique, f, o, typ, start, end, id, req})
+	case errno == Waits:
+		m.waits = append(m.waits, &modelWait{m.unique, f, o, typ, start, end, h, req})
 	default:
 		m.fail("%d gives %v", m.unique, errno)
 	}
@@ -229,11 +222,11 @@ func (m *rangeModel) getlkRandomly() {
 	f, o := m.rnd.Intn(modelFiles), m.rnd.Intn(len(m.owners))
 	start := m.rnd.Intn(modelCells)
 	end := min(start+m.rnd.Intn(8), modelCells-1)
-	asked := fsdev.Lock{Type: []uint32{rd, wr}[m.rnd.Intn(2)]}
+	asked := Range{Type: []uint32{rd, wr}[m.rnd.Intn(2)]}
 	asked.Start, asked.End = offsets(start, end)
 	got := asked
-	m.must(m.getlk(m.owners[o].desc, m.nodes[f], m.owners[o].id, &got))
-	want := map[fsdev.Lock]bool{}
+	m.must(m.Getlk(&m.nodes[f].File, m.owners[o].client, m.owners[o].id, &got))
+	want := map[Range]bool{}
 	first := uint64(toEnd)
 	for _, p := range m.blockers(f, o, asked.Type, start, end) {
 		c := m.cells[f][p]
@@ -246,7 +239,7 @@ func (m *rangeModel) getlkRandomly() {
 				for hi < modelCells-1 && c[hi+1] == c[i] {
 					hi++
 				}
-				l := fsdev.Lock{Type: c[i], PID: uint32(100 + p)}
+				l := Range{Type: c[i], PID: uint32(100 + p)}
 				l.Start, l.End = offsets(lo, hi)
 				want[l] = true
 				first = min(first, l.Start)
@@ -265,9 +258,9 @@ func (m *rangeModel) getlkRandomly() {
 }
 
 // endAll ends what is tied to a handle of a client, or for handle -1 to the client.
-func (m *rangeModel) endAll(f int, desc *fsdev.Desc, all bool, id fsdev.FileHandle) {
+func (m *rangeModel) endAll(f int, desc *Client, all bool, id *Handle) {
 	for o := range m.owners {
-		if m.owners[o].desc == desc && (all || m.ties[f][o] == id) {
+		if m.owners[o].client == desc && (all || m.ties[f][o] == id) {
 			m.clear(f, o)
 		}
 	}
@@ -276,35 +269,39 @@ func (m *rangeModel) endAll(f int, desc *fsdev.Desc, all bool, id fsdev.FileHand
 // endRandomly ends locks and waits in one of the other ways.
 func (m *rangeModel) endRandomly() {
 	f, o := m.rnd.Intn(modelFiles), m.rnd.Intn(len(m.owners))
-	desc := m.owners[o].desc
+	desc := m.owners[o].client
 	switch n := m.rnd.Intn(20); {
 	case n < 8:
 		m.log = append(m.log, fmt.Sprintf("flush: file %d owner %d", f, o))
-		m.flush(desc, m.nodes[f], m.owners[o].id)
+		m.Flush(&m.nodes[f].File, desc, m.owners[o].id)
 		m.clear(f, o)
 	case n < 13 && len(m.waits) > 0:
 		i := m.rnd.Intn(len(m.waits))
 		m.log = append(m.log, fmt.Sprintf("abort: %d", m.waits[i].unique))
-		if !m.abortLock(m.waits[i].req) {
+		if !m.abort(m.waits[i].req) {
 			m.fail("%d cannot be aborted", m.waits[i].unique)
 		}
 		m.waits = append(m.waits[:i], m.waits[i+1:]...)
 	case n < 19:
 		i := 1 + m.rnd.Intn(2)
 		id := m.handles[f][desc][i]
-		m.log = append(m.log, fmt.Sprintf("release: file %d handle %#x", f, id))
-		m.must(m.release(desc, m.nodes[f], id))
-		m.handles[f][desc][i] = 0
+		m.log = append(m.log, fmt.Sprintf("release: file %d handle %p", f, id))
+		m.EndHandle(&m.nodes[f].File, id)
+		m.handles[f][desc][i] = nil
 		m.endAll(f, desc, false, id)
 		m.open(f, desc)
 	default:
 		m.log = append(m.log, fmt.Sprintf("umount: client of owner %d", o))
 		m.leaving = desc
-		m.umount(desc)
-		m.mount(desc, false)
+		for f, n := range m.nodes {
+			for _, h := range m.handles[f][desc][1:] {
+				m.EndHandle(&n.File, h)
+			}
+		}
+		m.endClient(desc)
 		for f := range m.nodes {
-			m.endAll(f, desc, true, 0)
-			m.handles[f][desc] = []fsdev.FileHandle{0, 0, 0}
+			m.endAll(f, desc, true, nil)
+			m.handles[f][desc] = []*Handle{nil, nil, nil}
 			m.open(f, desc)
 		}
 	}
@@ -315,20 +312,20 @@ func (m *rangeModel) settle() {
 	// What a client has goes file by file and owner by owner: who came later may find nobody in the way any more
 	// while somebody earlier still waits for another lock of the client. And who is woken may loosen something.
 	loosened := m.leaving != nil
-	for r := m.takeWoken(); r != nil; r = r.nextWoken {
-		m.log = append(m.log, fmt.Sprintf("   woken: %d with %d", r.io.Unique, int(r.errno)))
+	m.take(func(unique uint64, errno syscall.Errno) {
+		m.log = append(m.log, fmt.Sprintf("   woken: %d with %d", unique, int(errno)))
 		i := 0
-		for m.waits[i].unique != r.io.Unique {
+		for m.waits[i].unique != unique {
 			i++
 		}
 		w := m.waits[i]
 		earlier := m.waits[:i]
 		m.waits = append(append([]*modelWait(nil), earlier...), m.waits[i+1:]...)
 		who := m.blockersOf(w)
-		if m.owners[w.owner].desc == m.leaving {
-			continue
+		if m.owners[w.owner].client == m.leaving {
+			return
 		}
-		switch r.errno {
+		switch errno {
 		case 0:
 			if len(who) > 0 {
 				m.fail("%d got what %v has", w.unique, who)
@@ -352,9 +349,9 @@ func (m *rangeModel) settle() {
 				m.fail("%d is interrupted", w.unique)
 			}
 		default:
-			m.fail("%d ends with %v", w.unique, r.errno)
+			m.fail("%d ends with %v", w.unique, errno)
 		}
-	}
+	})
 	m.leaving = nil
 	for _, w := range m.waits {
 		if len(m.blockersOf(w)) == 0 {
@@ -365,14 +362,14 @@ func (m *rangeModel) settle() {
 		}
 	}
 	m.mustMove()
-	if n := int(m.fs.waiters.Load()); n != len(m.waits) || m.fs.graph.n != n {
-		m.fail("%d wait, %d are counted, %d known", len(m.waits), n, m.fs.graph.n)
+	if n := int(m.d.Waits()); n != len(m.waits) || m.d.graph.n != n {
+		m.fail("%d wait, %d are counted, %d known", len(m.waits), n, m.d.graph.n)
 	}
 }
 
 // isEnded says whether a request waits through a handle that is closed.
 func (m *rangeModel) isEnded(w *modelWait) bool {
-	return w.h != 0 && m.fs.handles.Get(uint64(w.h)) == nil
+	return w.h != nil && w.h.closed.Load()
 }
 
 // TestRangeLockModel does what four owners of two clients may do to two files, and compares all that shows with a
@@ -396,14 +393,15 @@ func TestRangeLockModel(t *testing.T) {
 				m.compare(f)
 			}
 		}
-		for _, o := range m.owners {
-			m.umount(o.desc)
+		for f, n := range m.nodes {
+			for _, list := range m.handles[f] {
+				for _, h := range list[1:] {
+					m.EndHandle(&n.File, h)
+				}
+			}
 		}
-		m.takeWoken()
-		m.removeAll(m.root)
-		m.umount(m.desc)
-		m.checkEmpty()
-		for _, b := range m.fs.graph.buckets {
+		m.checkEmpty(m.owners[3].client)
+		for _, b := range m.d.graph.buckets {
 			if b != nil {
 				t.Fatal("somebody waits still")
 			}
@@ -419,10 +417,10 @@ func (m *rangeModel) compare(f int) {
 			got[o][i] = un
 		}
 	}
-	if t := m.nodes[f].locks.Load(); t != nil {
+	if t := m.nodes[f].table.Load(); t != nil {
 		for _, b := range t.ranges.all {
 			o := int(b.pid) - 100
-			if m.owners[o] != (modelOwner{b.owner.key.client.desc, b.owner.key.id}) {
+			if m.owners[o] != (modelOwner{b.owner.key.client, b.owner.key.id}) {
 				m.fail("a lock of %d is one of %+v", o, b.owner.key)
 			}
 			for i := b.start; i <= min(b.end, modelCells-1); i++ {

@@ -1,33 +1,40 @@
-package memfs
+package locks
 
 import (
+	"math"
 	"syscall"
-
-	"github.com/spdk-go/spdk-go/fsdev"
 )
 
-// maxRanges is how many byte-range locks of one file can be held at a time.
-const maxRanges = 4096
+// Range is a byte-range lock, as struct flock of fcntl(2) has it.
+type Range struct {
+	Type  uint32 // F_RDLCK, F_WRLCK, F_UNLCK
+	PID   uint32 // of the owner's process, for who asks
+	Start uint64
+	End   uint64 // the last byte; math.MaxInt64 for "to the end, wherever that will be"
+}
 
-// rangeOwner is an owner of byte-range locks as one file knows it, as long as it has some there or waits.
-type rangeOwner struct {
-	tie    lockTie // while there are pieces
+// MaxRanges is how many byte-range locks of one file can be held at a time.
+const MaxRanges = 4096
+
+// owner is an owner of byte-range locks as one file knows it, as long as it has some there or waits.
+type owner struct {
+	tie    tie // while there are pieces
 	key    ownerKey
 	pieces int // ranges
 	waits  int // requests that wait
 
-	prev *rangeOwner // links of table.owners
-	next *rangeOwner
+	prev *owner // links of table.owners
+	next *owner
 }
 
 // rangeRequest is a request for a byte-range lock.
 type rangeRequest struct {
-	lockRequest
+	Request
 	start uint64
 	end   uint64
 	lock  bool // not unlock
 	pid   uint32
-	owner *rangeOwner // while it waits
+	owner *owner // while it waits
 
 	// Written with the lock of the table and waitGraph.mu.
 	inGraph   bool
@@ -37,8 +44,8 @@ type rangeRequest struct {
 }
 
 // checkRange returns the errno of what is no lock: EINVAL.
-func checkRange(k *fsdev.Lock) syscall.Errno {
-	if k.Start > k.End || k.End > maxFileSize {
+func checkRange(k *Range) syscall.Errno {
+	if k.Start > k.End || k.End > math.MaxInt64 {
 		return syscall.EINVAL
 	}
 	switch k.Type {
@@ -48,18 +55,18 @@ func checkRange(k *fsdev.Lock) syscall.Errno {
 	return syscall.EINVAL
 }
 
-// getlk is GETLK: it makes k the first lock that is in its way, or of type F_UNLCK.
-// Errors: EINVAL.
-func (l *lane) getlk(desc *fsdev.Desc, n *inode, owner uint64, k *fsdev.Lock) syscall.Errno {
+// Getlk makes k the first lock that would be in its way if the owner that c calls id asked for it, or of type F_UNLCK
+// if there is none. Errors: EINVAL.
+func (l *Lane) Getlk(f *File, c *Client, id uint64, k *Range) syscall.Errno {
 	if errno := checkRange(k); errno != 0 || k.Type == syscall.F_UNLCK {
 		return syscall.EINVAL
 	}
-	if t := n.locks.Load(); t != nil {
+	if t := f.table.Load(); t != nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		o := t.ownerOf(ownerKey{l.fs.clientOf(desc), owner})
+		o := t.ownerOf(ownerKey{c, id})
 		if b := t.ranges.conflict(o, k.Start, k.End, k.Type == syscall.F_WRLCK); b != nil {
-			*k = fsdev.Lock{Type: syscall.F_RDLCK, PID: b.pid, Start: b.start, End: b.end}
+			*k = Range{Type: syscall.F_RDLCK, PID: b.pid, Start: b.start, End: b.end}
 			if b.exclusive {
 				k.Type = syscall.F_WRLCK
 			}
@@ -70,72 +77,66 @@ func (l *lane) getlk(desc *fsdev.Desc, n *inode, owner uint64, k *fsdev.Lock) sy
 	return 0
 }
 
-// setlk is SETLK. On errWait io is named by somebody's lane.woken later; the request is returned for abortion.
-// Unlike an flock(2) lock, what the owner has of the range stays as it is until it gets what it asks for. A
-// lock ends with FLUSH of its owner, with the handle through which the owner locked last, with the client.
+// Setlk locks, or with F_UNLCK unlocks, bytes for the owner that c calls id; its locks on the file end with h from now
+// on if it is not nil. The caller has a reference to the file, which node stands for, and leaves it to the request on
+// Waits. The request is returned for abortion then, and has io. Whether h is open for reading or writing is the
+// caller's to check.
 //
-// Errors: ESTALE, EBADF (also: not opened for that), EINVAL, EAGAIN (not with wait), EDEADLK, ENOLCK (too many
-// wait, or too many locks), errWait.
-func (l *lane) setlk(desc *fsdev.Desc, n *inode, h *handle, handle fsdev.FileHandle, owner uint64, k *fsdev.Lock,
-	wait bool, io *fsdev.IO) (*lockRequest, syscall.Errno) {
+// Errors: EBADF (h was closed), EINVAL, EAGAIN (unless wait), EDEADLK, ENOLCK, Waits.
+func (l *Lane) Setlk(f *File, node any, c *Client, h *Handle, id uint64, k *Range, wait bool, io any) (
+	*Request, syscall.Errno,
+) {
 	if errno := checkRange(k); errno != 0 {
 		return nil, errno
 	}
-	if k.Type == syscall.F_RDLCK && !h.readable() || k.Type == syscall.F_WRLCK && !h.writable() {
-		return nil, syscall.EBADF
-	}
 	lock := k.Type != syscall.F_UNLCK
-	if !lock && n.locks.Load() == nil {
+	if !lock && f.table.Load() == nil {
 		return nil, 0
 	}
-	if !n.tryRef() {
-		return nil, syscall.ESTALE
-	}
-	t := l.locksOf(n)
-	r := l.spareRange
+	t := l.d.tableOf(f, node)
+	r := l.spare
 	if r == nil {
 		r = new(rangeRequest)
-		r.tie.req = &r.lockRequest
+		r.tie.req = &r.Request
 		r.rng = r
 	}
 	r.tie.table = t
-	r.key = flockKey{l.fs.ensureClient(desc), handle, owner}
+	r.key = flockKey{c, h, id}
 	r.exclusive = k.Type == syscall.F_WRLCK
 	r.start, r.end, r.pid, r.lock = k.Start, k.End, k.PID, lock
-	r.io = io
+	r.IO = io
 	t.lockWithRoom(lock)
+	l.before = t.count()
 	errno := t.setRange(l, r, wait)
-	t.mu.Unlock()
-	if errno == errWait { // a waiter keeps its reference, and the request
-		l.spareRange = nil
-		return &r.lockRequest, errno
+	l.leave(t)
+	if errno == Waits { // it is kept
+		l.spare = nil
+		return &r.Request, errno
 	}
-	r.tie.table, r.key.client, r.owner, r.io = nil, nil, nil, nil
-	l.spareRange = r
-	l.put(n)
+	r.tie.table, r.key, r.owner, r.IO = nil, flockKey{}, nil, nil
+	l.spare = r
 	return nil, errno
 }
 
-// flush is FLUSH: the owner closes the file somewhere, and has no more locks on it. What it waits for, another
-// of its threads does.
-func (l *lane) flush(desc *fsdev.Desc, n *inode, owner uint64) {
-	t := n.locks.Load()
+// Flush ends the locks of an owner: it closes the file somewhere. What it waits for, another of its threads does.
+func (l *Lane) Flush(f *File, c *Client, id uint64) {
+	t := f.table.Load()
 	if t == nil {
 		return
 	}
-	t.mu.Lock()
-	if o := t.ownerOf(ownerKey{l.fs.clientOf(desc), owner}); o != nil && o.pieces > 0 {
+	l.enter(t)
+	if o := t.ownerOf(ownerKey{c, id}); o != nil && o.pieces > 0 {
 		t.dropRanges(o)
 		t.grant(l)
 	}
-	t.mu.Unlock()
+	l.leave(t)
 }
 
 // lockWithRoom locks t when it has room for what a request, and those that wait, may add: nothing is allocated
 // under the lock, since that may mean to help the garbage collector.
-func (t *lockTable) lockWithRoom(lock bool) {
+func (t *table) lockWithRoom(lock bool) {
 	var ranges []byteRange
-	var spare *rangeOwner
+	var spare *owner
 	for {
 		t.mu.Lock()
 		need := len(t.ranges.all) + 2*(t.rangeWaits+1)
@@ -153,17 +154,17 @@ func (t *lockTable) lockWithRoom(lock bool) {
 		if !hasRoom {
 			ranges = make([]byteRange, 0, 2*need)
 		} else {
-			spare = new(rangeOwner)
+			spare = new(owner)
 			spare.tie.table, spare.tie.owner = t, spare
 		}
 	}
 }
 
 // setRange does what r asks for.
-func (t *lockTable) setRange(l *lane, r *rangeRequest, wait bool) syscall.Errno {
-	h, errno := l.handleFor(r.key.handle)
-	if errno != 0 {
-		return errno
+func (t *table) setRange(l *Lane, r *rangeRequest, wait bool) (errno syscall.Errno) {
+	h := r.key.handle
+	if h != nil && h.closed.Load() { // nobody would end the lock
+		return syscall.EBADF
 	}
 	key := ownerKey{r.key.client, r.key.id}
 	o := t.ownerOf(key)
@@ -182,22 +183,22 @@ func (t *lockTable) setRange(l *lane, r *rangeRequest, wait bool) syscall.Errno 
 	}
 	if b == nil {
 		errno = t.assign(l, r, o, h)
-	} else if errno = t.waitForRange(l, r, o, b, h); errno == 0 {
-		return errWait
+	} else if errno = t.waitForRange(r, o, b, h); errno == 0 {
+		return Waits
 	}
 	t.tidy(o)
 	return errno
 }
 
 // waitForRange has r, which b is in the way of, wait. Errors: EDEADLK, ENOLCK.
-func (t *lockTable) waitForRange(l *lane, r *rangeRequest, o *rangeOwner, b *byteRange, h *handle) syscall.Errno {
+func (t *table) waitForRange(r *rangeRequest, o *owner, b *byteRange, h *Handle) syscall.Errno {
 	r.owner = o
 	budget := 0 // what a request takes for itself, it does at once
-	if !t.graph.block(r, b.owner.key, &budget) {
+	if !t.d.graph.block(r, b.owner.key, &budget) {
 		return syscall.EDEADLK
 	}
-	if errno := t.wait(l, &r.lockRequest, r.key.client, h); errno != 0 {
-		t.graph.remove(r)
+	if errno := t.wait(&r.Request, r.key.client, h); errno != 0 {
+		t.d.graph.remove(r)
 		return errno
 	}
 	return 0
@@ -205,9 +206,10 @@ func (t *lockTable) waitForRange(l *lane, r *rangeRequest, o *rangeOwner, b *byt
 
 // assign changes what o has as r says, which nobody is in the way of; h is what it then ends with. Those that
 // wait get what is left to them. Errors: ENOLCK.
-func (t *lockTable) assign(l *lane, r *rangeRequest, o *rangeOwner, h *handle) syscall.Errno {
+func (t *table) assign(l *Lane, r *rangeRequest, o *owner, h *Handle) syscall.Errno {
 	s := &t.ranges
-	if len(s.all)+2 > maxRanges && len(s.all)+s.growth(o, r.start, r.end, r.lock, r.exclusive) > maxRanges {
+	// No change adds more than two.
+	if (len(s.all)+2 > MaxRanges || !l.room(t, 2)) && !t.takes(l, o, r) {
 		return syscall.ENOLCK
 	}
 	if s.assign(o, r.start, r.end, r.lock, r.exclusive, r.pid) {
@@ -223,11 +225,17 @@ func (t *lockTable) assign(l *lane, r *rangeRequest, o *rangeOwner, h *handle) s
 	return 0
 }
 
+// takes says whether there may be as many locks as there are when o has what r asks for.
+func (t *table) takes(l *Lane, o *owner, r *rangeRequest) bool {
+	n := t.ranges.growth(o, r.start, r.end, r.lock, r.exclusive)
+	return n <= 0 || len(t.ranges.all)+n <= MaxRanges && l.room(t, n)
+}
+
 // unblock has those that wait for k looked at anew: it no longer has all that it had.
-func (t *lockTable) unblock(k ownerKey) {
+func (t *table) unblock(k ownerKey) {
 	for w := t.rangeWaiters.head; w != nil; w = w.next {
 		if w.rng.inGraph && w.rng.blocker == k {
-			t.graph.remove(w.rng)
+			t.d.graph.remove(w.rng)
 			t.toGrant++
 		}
 	}
@@ -236,7 +244,7 @@ func (t *lockTable) unblock(k ownerKey) {
 // grantRanges gives locks to those that were unblocked and can have them, in the order of their coming, and says
 // whether all were looked at. Who has to wait on is in nobody's way who came later: as in Linux, that would be
 // one more way to a deadlock.
-func (t *lockTable) grantRanges(l *lane, budget *int) bool {
+func (t *table) grantRanges(l *Lane, budget *int) bool {
 	for again := true; again && t.toGrant > 0; {
 		again = false
 		for w := t.rangeWaiters.head; w != nil && t.toGrant > 0; {
@@ -250,20 +258,20 @@ func (t *lockTable) grantRanges(l *lane, budget *int) bool {
 			}
 			o := r.owner
 			if b := t.ranges.conflict(o, r.start, r.end, r.exclusive); b != nil {
-				if t.graph.block(r, b.owner.key, budget) {
+				if t.d.graph.block(r, b.owner.key, budget) {
 					t.toGrant--
 				} else {
-					t.endWait(l, &r.lockRequest, syscall.EDEADLK)
+					t.endWait(l, &r.Request, syscall.EDEADLK)
 				}
 				continue
 			}
-			if len(t.ranges.all)+t.ranges.growth(o, r.start, r.end, true, r.exclusive) > maxRanges {
-				t.endWait(l, &r.lockRequest, syscall.ENOLCK)
+			if !t.takes(l, o, r) {
+				t.endWait(l, &r.Request, syscall.ENOLCK)
 				continue
 			}
 			loosened := t.ranges.assign(o, r.start, r.end, true, r.exclusive, r.pid)
 			o.endWith(r.tie.h)
-			t.endWait(l, &r.lockRequest, 0)
+			t.endWait(l, &r.Request, 0)
 			if loosened { // a thread of the owner had got an exclusive lock meanwhile
 				t.unblock(o.key)
 				again = true
@@ -274,7 +282,7 @@ func (t *lockTable) grantRanges(l *lane, budget *int) bool {
 }
 
 // endWith ties the locks of o to h, or to the client.
-func (o *rangeOwner) endWith(h *handle) {
+func (o *owner) endWith(h *Handle) {
 	if !o.tie.tied || o.tie.h != h {
 		o.tie.unbind()
 		o.tie.bind(o.key.client, h)
@@ -282,18 +290,18 @@ func (o *rangeOwner) endWith(h *handle) {
 }
 
 // dropRanges ends all locks of o. The caller grants what becomes free to those that wait.
-func (t *lockTable) dropRanges(o *rangeOwner) {
+func (t *table) dropRanges(o *owner) {
 	t.ranges.removeAll(o)
 	t.unblock(o.key)
 	t.tidy(o)
 }
 
 // dropTiedRanges ends what is tied to h, everything if h is nil, as dropRanges does.
-func (t *lockTable) dropTiedRanges(h *handle) {
+func (t *table) dropTiedRanges(h *Handle) {
 	t.ranges.removeTied(h)
 	for w := t.rangeWaiters.head; w != nil; w = w.next {
 		if w.rng.inGraph {
-			t.graph.remove(w.rng)
+			t.d.graph.remove(w.rng)
 			t.toGrant++
 		}
 	}
@@ -305,7 +313,7 @@ func (t *lockTable) dropTiedRanges(h *handle) {
 }
 
 // ownerOf returns an owner of the table, nil if it has nothing here.
-func (t *lockTable) ownerOf(k ownerKey) *rangeOwner {
+func (t *table) ownerOf(k ownerKey) *owner {
 	for o := t.owners; o != nil; o = o.next {
 		if o.key == k {
 			return o
@@ -315,7 +323,7 @@ func (t *lockTable) ownerOf(k ownerKey) *rangeOwner {
 }
 
 // addOwner makes the spare owner one of the table.
-func (t *lockTable) addOwner(k ownerKey) *rangeOwner {
+func (t *table) addOwner(k ownerKey) *owner {
 	o := t.spare
 	t.spare = nil
 	o.key = k
@@ -329,7 +337,7 @@ func (t *lockTable) addOwner(k ownerKey) *rangeOwner {
 
 // tidy lets go of what is no longer needed after o has changed. An owner that goes may come back as another,
 // but of this table: who has found it in a client's list can look under the table's lock what it is.
-func (t *lockTable) tidy(o *rangeOwner) {
+func (t *table) tidy(o *owner) {
 	if o.pieces > 0 {
 		return
 	}

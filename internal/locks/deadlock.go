@@ -1,4 +1,4 @@
-package memfs
+package locks
 
 import (
 	"math/rand/v2"
@@ -6,7 +6,7 @@ import (
 	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
-// waitGraph knows which owner of byte-range locks waits for which, in all files of a file system: who would
+// waitGraph knows which owner of byte-range locks waits for which, in all files of a device: who would
 // wait for itself in a circle is refused. As in Linux, an owner that waits several times, which takes several
 // threads, is taken to wait for what it came to wait for last, and of several owners that are in the way the
 // first counts; the others are looked at when it has gone.
@@ -17,11 +17,11 @@ type waitGraph struct {
 	buckets [256]*rangeRequest
 }
 
-func newWaitGraph() *waitGraph { return &waitGraph{factor: rand.Uint64() | 1} }
+func (g *waitGraph) init() { g.factor = rand.Uint64() | 1 }
 
 // ownerKey says whose a byte-range lock is: for a client that is a kernel, a process.
 type ownerKey struct {
-	client *client
+	client *Client
 	id     uint64
 }
 
