@@ -132,6 +132,15 @@ func (l *Lane) EndFile(f *File) {
 	}
 }
 
+// EndFile is [Lane.EndFile] for who has no lane. Any goroutine.
+func (d *Device) EndFile(f *File) {
+	if f.IsUsed() {
+		l := Lane{d: d}
+		l.EndFile(f)
+		l.Close()
+	}
+}
+
 // EndClient ends the locks of a client that belong to no handle, and the waiting for such (EINTR). It stops when that
 // has cost more than budget, in some nanoseconds; it returns what it has cost, and whether nothing is left.
 func (l *Lane) EndClient(c *Client, budget int) (spent int, done bool) {

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/locks"
 	"github.com/spdk-go/spdk-go/iochannel"
 	"github.com/spdk-go/spdk-go/reactor"
 )
@@ -34,6 +35,9 @@ type Opts struct {
 	Workers int
 	// Handles is how many files and directories can be open at a time, by all clients. Default: 1 Mi.
 	Handles int
+	// Locks is how many locks, of flock(2) and byte ranges of fcntl(2), all files can have together, each of up to some
+	// 200 bytes of Go heap. Default: 256 Ki.
+	Locks int
 	// NoRing leaves data that has to be waited for to the workers too, as where there is no io_uring.
 	NoRing bool
 	// NoKillPriv leaves it to clients to take set-user-ID bits and security.capability from files that change. The
@@ -84,8 +88,11 @@ func (o *Opts) setDefaults() error {
 	if o.Handles == 0 {
 		o.Handles = 1 << 20
 	}
-	if o.Workers < 0 || o.Workers > 1024 || o.Handles < 0 || o.Handles > math.MaxInt32 {
-		return fmt.Errorf("aio: %d workers, %d handles: %w", o.Workers, o.Handles, syscall.EINVAL)
+	if o.Locks == 0 {
+		o.Locks = 1 << 18
+	}
+	if o.Workers < 0 || o.Workers > 1024 || o.Handles < 0 || o.Handles > math.MaxInt32 || o.Locks < 0 {
+		return fmt.Errorf("aio: %d workers, %d handles, %d locks: %w", o.Workers, o.Handles, o.Locks, syscall.EINVAL)
 	}
 	return nil
 }
@@ -142,8 +149,8 @@ type Aio struct {
 	creds   credentials
 	ids     *idMaps // nil: they are the host's
 	xattrs  xattrMap
-	waiters atomic.Int64 // for flocks
-	youth   uint64       // ticks for which a job cannot be aborted
+	locks   *locks.Device
+	youth   uint64 // ticks for which a job cannot be aborted
 }
 
 // Create exports a directory and registers it with fsdev under name. On the app thread.
@@ -161,6 +168,7 @@ func Create(t *reactor.Thread, name string, o Opts) (*Aio, error) {
 		youth:   youthTicks,
 		objects: fsdev.NewHandleTable[node](maxNodes),
 		handles: fsdev.NewHandleTable[handle](o.Handles),
+		locks:   locks.NewDevice(o.Locks, maxWaiters),
 	}
 	if err := o.Check(); err != nil {
 		return nil, fmt.Errorf("aio: create %q: %w", name, err)

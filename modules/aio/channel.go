@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/locks"
 	"github.com/spdk-go/spdk-go/internal/sys"
 	"github.com/spdk-go/spdk-go/iochannel"
 	"github.com/spdk-go/spdk-go/reactor"
@@ -30,6 +31,9 @@ type channel struct {
 	iovs [maxIovs]unix.Iovec
 
 	ring ring
+
+	locks   locks.Lane
+	goingOn bool // goOn is about to be called
 }
 
 // job is a request that is not completed on its thread at once.
@@ -44,9 +48,9 @@ type job struct {
 	h, h2 *handle
 
 	state      int
-	prev, next *job // in a list
-	doneNext   *job // in channel.done, or channel.free
-	woken      flockList
+	prev, next *job           // in a list
+	doneNext   *job           // in channel.done, or channel.free
+	woken      *locks.Request // whose wait for a lock the job has ended
 
 	bufs   [][]byte // data: what the ring is given
 	moved  int      // data: bytes that were moved before; READDIR: entries that were taken
@@ -60,10 +64,18 @@ func (a *Aio) createChannel(ch *iochannel.Channel, c *channel) syscall.Errno {
 	c.t = ch.Thread()
 	c.how = unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: resolveCached}
 	c.ring.open(c)
+	c.locks.Open(a.locks)
 	return 0
 }
 
-func destroyChannel(_ *iochannel.Channel, c *channel) { c.ring.close() }
+func destroyChannel(_ *iochannel.Channel, c *channel) {
+	c.ring.close()
+	for c.locks.IsUnfinished() { // nobody else would
+		c.locks.GrantMore()
+	}
+	c.completeWoken(c.locks.TakeWoken())
+	c.locks.Close()
+}
 
 // clientOf is Aio.ensureClient with a memory.
 func (c *channel) clientOf(desc *fsdev.Desc) *client {
@@ -151,39 +163,17 @@ func completeJobs(_ *reactor.Thread, ctx any) {
 
 // complete ends a job.
 func (c *channel) complete(j *job, errno syscall.Errno) {
-	switch j.io.Type {
-	case fsdev.IOReaddir:
+	if j.woken != nil {
+		c.completeWoken(j.woken)
+		j.woken = nil
+	}
+	if j.io.Type == fsdev.IOReaddir {
 		var done bool
 		if done, errno = c.emit(j, errno); !done {
 			return
 		}
-	case fsdev.IOUmount:
-		c.completeWoken(&j.woken)
 	}
 	c.a.reply(c.freeJob(j), errno)
-}
-
-// completeWoken completes the requests whose wait for a lock has ended, each on its own thread.
-func (c *channel) completeWoken(woken *flockList) {
-	for f := woken.head; f != nil; {
-		next := f.next
-		f.prev, f.next = nil, nil
-		if t := f.io.Thread(); t == c.t {
-			c.t.Defer(completeFlock, f)
-		} else {
-			t.SendMsgRetry(c.t, completeFlock, f)
-		}
-		f = next
-	}
-	*woken = flockList{}
-}
-
-func completeFlock(_ *reactor.Thread, ctx any) {
-	f := ctx.(*flock)
-	io := f.io
-	f.io = nil
-	iochannel.Ctx[channel](io.Channel()).a.put(f.table.node)
-	io.Complete(f.errno)
 }
 
 // youth is how long a job cannot be aborted, in nanoseconds. A client's kernel asks for that at every signal, and a
@@ -196,10 +186,10 @@ var youthTicks = uint64(youth * float64(sys.TicksHz()) / 1e9)
 // abort is ABORT. Errors: EALREADY.
 func (c *channel) abort(target *fsdev.IO) syscall.Errno {
 	switch x := target.Ctx.(type) {
-	case *flock:
-		var woken flockList
-		if c.a.abortFlock(x, &woken) {
-			c.completeWoken(&woken)
+	case *locks.Request:
+		if c.locks.Abort(x) {
+			c.a.put(x.Node().(*node))
+			c.followUp()
 			target.Complete(syscall.EINTR)
 			return 0
 		}

@@ -36,7 +36,6 @@ func TestConformance(t *testing.T) {
 						}
 						return a.Fsdev()
 					},
-					Lacks:       []fsdev.IOType{fsdev.IOGetlk, fsdev.IOSetlk},
 					RenameFlags: unix.RENAME_NOREPLACE | unix.RENAME_EXCHANGE,
 					FallocModes: []uint32{
 						unix.FALLOC_FL_KEEP_SIZE,

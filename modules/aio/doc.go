@@ -28,7 +28,8 @@
 //	READ, WRITE in memory (tmpfs)      preadv2(2), pwritev2(2)
 //	FSYNC, FALLOCATE by a handle                                            ring; a worker if there is no ring
 //	FORGET, RELEASE, RELEASEDIR        all but close(2)                     the close, later, by a worker
-//	MOUNT, ABORT, FLOCK, POLL, FLUSH   no call is needed
+//	MOUNT, ABORT, POLL, FLUSH          no call is needed
+//	FLOCK, GETLK, SETLK                no call is needed
 //	all others                                                              worker
 //
 // Reads of ext4, xfs and btrfs from the page cache never leave the thread; buffered writes do so on ext4, which has no
@@ -104,15 +105,18 @@
 // what the disk does not take from where it is goes through memory of a worker. A client that caches writes has no
 // such handles.
 //
-// FLOCK is between the clients of the module: processes of the host neither see the locks nor are excluded by their
-// own. A file has 4096 of them at most, and 1024 requests of a device wait.
+// Locks, of flock(2) and of fcntl(2) on byte ranges, are between the clients of the module (package internal/locks):
+// processes of the host neither see them nor are excluded by them, and their own locks exclude nobody here. A request
+// for one may wait, and is refused (EDEADLK) if its owner would wait for itself. Byte-range locks of an owner end with
+// a FLUSH that names it, with the handle through which it locked last, or with the client; so clients have to send
+// FLUSH. A file has 4096 locks of each kind at most, all files together [Opts].Locks, and 1024 requests of a device
+// wait: ENOLCK.
 //
 // READDIR gives the host's cookies, which stay good as long as the host's file system says so. Of several requests by
 // one handle one runs at a time. READDIRPLUS that finds no descriptor free gives entries without objects.
 //
 // # What is not there
 //
-//   - Byte-range locks: GETLK and SETLK are ENOSYS, and clients keep them to themselves.
 //   - Files without a handle (NoOpen).
 //   - IOCTL knows the flags, version and attributes of lsattr(1), and of these clients can only set flags that do not
 //     concern how the host stores files, or whose project they are; the rest is ENOTTY.

@@ -130,6 +130,7 @@ func (c *channel) mount(io *fsdev.IO) syscall.Errno {
 	io.Mount.KillPriv = !c.a.o.NoKillPriv
 	io.Mount.PosixACL = c.a.o.PosixACL
 	io.Mount.SecurityCtx = c.a.o.SecurityLabel
+	io.Mount.PosixLocks = true
 	io.OutObject = c.a.root.obj
 	return 0
 }
@@ -216,25 +217,13 @@ func (c *channel) begin(io *fsdev.IO, op *operation, n *node, h *handle, n2 *nod
 		if h == nil || n.isDir() != (io.Type == fsdev.IOReleasedir) {
 			return syscall.EBADF
 		}
-		var woken flockList
-		if !c.a.closeHandle(io.Handle, &woken) {
+		if !c.a.closeHandle(io.Handle, &c.locks) {
 			return syscall.EBADF
 		}
-		c.completeWoken(&woken)
+		c.followUp()
 		return 0
-	case fsdev.IOFlock:
-		var woken flockList
-		f, errno := c.a.flock(io, n, &woken)
-		c.completeWoken(&woken)
-		if errno == errWait {
-			io.Ctx = f
-			c.a.put(n) // the request has one of its own
-			if h != nil {
-				c.a.putHandle(h)
-			}
-			return errLater
-		}
-		return errno
+	case fsdev.IOFlock, fsdev.IOGetlk, fsdev.IOSetlk:
+		return c.lock(io, n, h)
 	case fsdev.IOPoll:
 		io.OutResult = int32(io.Flags & alwaysReady)
 		return 0
@@ -243,6 +232,9 @@ func (c *channel) begin(io *fsdev.IO, op *operation, n *node, h *handle, n2 *nod
 			return errno
 		}
 	case fsdev.IOFlush:
+		if n.locks.IsUsed() {
+			c.lock(io, n, h)
+		}
 		if n.speed != remote {
 			return 0
 		}

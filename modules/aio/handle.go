@@ -1,6 +1,7 @@
 package aio
 
 import (
+	"math"
 	"slices"
 	"sync/atomic"
 	"syscall"
@@ -8,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/locks"
 	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
@@ -32,12 +34,14 @@ type handle struct {
 	linked bool
 	closed bool
 
+	lock    locks.Handle
 	closing closing
 }
 
 // client is what an export knows about a descriptor: what has to go when it unmounts.
 type client struct {
 	desc      *fsdev.Desc
+	locks     *locks.Client
 	writeback atomic.Bool // the client caches writes
 	gone      atomic.Bool // it has unmounted; should it come back it is another one
 
@@ -63,7 +67,7 @@ func (a *Aio) ensureClient(desc *fsdev.Desc) *client {
 			return c
 		}
 		if made == nil {
-			made = &client{desc: desc}
+			made = &client{desc: desc, locks: a.locks.NewClient()}
 		}
 		old := a.clients.Load()
 		list := append(slices.Clone(*old), made)
@@ -144,8 +148,8 @@ func (a *Aio) putHandle(h *handle) {
 }
 
 // closeHandle ends a handle and says whether it was open: of several that try, one does. Those who waited for locks by
-// it are in woken then.
-func (a *Aio) closeHandle(id fsdev.FileHandle, woken *flockList) bool {
+// it are woken in l then.
+func (a *Aio) closeHandle(id fsdev.FileHandle, l *locks.Lane) bool {
 	h := a.handles.Free(uint64(id))
 	if h == nil {
 		return false
@@ -165,15 +169,13 @@ func (a *Aio) closeHandle(id fsdev.FileHandle, woken *flockList) bool {
 		h.prev, h.next = nil, nil
 	}
 	c.mu.Unlock()
-	if t := h.node.locks.Load(); t != nil {
-		t.dropHandle(a, h, woken)
-	}
+	l.EndHandle(&h.node.locks, &h.lock)
 	a.putHandle(h)
 	return true
 }
 
 // umount is UMOUNT: it takes away all that a client has.
-func (a *Aio) umount(desc *fsdev.Desc, woken *flockList) {
+func (a *Aio) umount(desc *fsdev.Desc, l *locks.Lane) {
 	c := a.clientOf(desc)
 	if c == nil {
 		return
@@ -189,14 +191,12 @@ func (a *Aio) umount(desc *fsdev.Desc, woken *flockList) {
 		if h == nil {
 			break
 		}
-		a.closeHandle(id, woken)
+		a.closeHandle(id, l)
 	}
+	l.EndClient(c.locks, math.MaxInt)
 	a.objects.Range(func(_ uint64, n *node) {
 		if !n.tryRef() {
 			return
-		}
-		if t := n.locks.Load(); t != nil {
-			t.dropClient(a, c, woken)
 		}
 		a.forget(n, c, ^uint64(0))
 		a.put(n)

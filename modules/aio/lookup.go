@@ -211,6 +211,6 @@ func fillAttr(a *fsdev.Attr, st *unix.Statx_t) {
 }
 
 func runUmount(w *worker, j *job) syscall.Errno {
-	w.a.umount(j.io.Desc(), &j.woken)
+	w.a.umount(j.io.Desc(), &w.locks)
 	return 0
 }

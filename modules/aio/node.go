@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/internal/locks"
 	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
@@ -31,7 +32,7 @@ type node struct {
 	obj   fsdev.FileObject
 	fd    int          // O_PATH
 	refs  atomic.Int64 // clients that hold lookups, handles, jobs and calls under way; the root has one more
-	locks atomic.Pointer[flockTable]
+	locks locks.File
 
 	cleanUntil atomic.Uint64 // ticks, up to which the file is taken to have no set-ID bits
 
@@ -78,6 +79,7 @@ func (a *Aio) put(n *node) {
 	if n.refs.Add(-1) == 0 {
 		a.objects.Free(uint64(n.obj))
 		a.nodes.remove(n)
+		a.locks.EndFile(&n.locks)
 		n.closing.fd = n.fd
 		a.pool.close(&n.closing)
 	}

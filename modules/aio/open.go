@@ -130,7 +130,7 @@ func (w *worker) createExisting(j *job) syscall.Errno {
 		if errno = sys.Statx(n.fd, empty, statxAt, statxMask, &w.stx); errno == 0 {
 			fillAttr(&j.io.OutAttr, &w.stx)
 		} else {
-			w.a.closeHandle(j.io.OutHandle, &j.woken) // nobody can have locked by it
+			w.a.closeHandle(j.io.OutHandle, &w.locks)
 		}
 	}
 	if errno != 0 {

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/spdk-go/spdk-go/internal/locks"
 	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
@@ -89,6 +90,7 @@ type worker struct {
 	bounce []byte // see direct.go
 
 	thread threadCreds
+	locks  locks.Lane
 }
 
 func (p *pool) start(a *Aio, n int) {
@@ -190,6 +192,8 @@ func (w *worker) run() {
 	runtime.LockOSThread() // and never unlocked: the thread, which is not like the others, ends with the goroutine
 	w.thread.init(&w.a.creds)
 	defer w.freeBounce()
+	w.locks.Open(w.a.locks)
+	defer w.locks.Close()
 	for {
 		j, c := w.p.take()
 		switch {
@@ -198,6 +202,7 @@ func (w *worker) run() {
 				w.p.hook(j)
 			}
 			j.errno = j.run(w, j)
+			j.woken = w.takeWoken()
 			j.c.finished(j)
 		case c != nil:
 			_ = sys.Close(c.fd)
