@@ -144,8 +144,9 @@ type MountOpts struct {
 }
 
 // FlagKillSuidgid may be set, beside O_*, in the flags of [Desc.Write], [Desc.Fopen] and
-// [Desc.Create] when the module said [MountOpts].KillPriv: clear S_ISUID, and S_ISGID of a
-// group-executable file, if the operation changes the file's data.
+// [Desc.Create], in the flags of [Desc.CopyFileRange], where it is about the file that is copied
+// to, and in the mode of [Desc.Fallocate], when the module said [MountOpts].KillPriv: clear
+// S_ISUID, and S_ISGID of a group-executable file, if the operation changes the file's data.
 //
 // Not in SPDK.
 const FlagKillSuidgid uint32 = 1 << 31

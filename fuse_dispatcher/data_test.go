@@ -199,6 +199,44 @@ func TestKillSuidgidOnlyIfAgreedOn(t *testing.T) {
 	}
 }
 
+// With FALLOCATE and COPY_FILE_RANGE the kernel does not say that set-user-ID bits are to go, and leaves it to the
+// server all the same: it is who asks that counts.
+func TestKillSuidgidWhereTheProtocolHasNoRoom(t *testing.T) {
+	const punch = 3
+	for _, tt := range []struct {
+		agreed bool
+		uid    uint32
+		want   uint32
+	}{{true, 1001, fsdev.FlagKillSuidgid}, {true, 0, 0}, {false, 1001, 0}} {
+		b := newBed(t, 1, fusedispatcher.Opts{})
+		b.FS.Mount = func(io *fsdev.IO) {
+			io.Mount.KillPriv = tt.agreed
+			b.FS.Mounted(io)
+		}
+		b.Init(45)
+		do := func(op uint32, arg []byte) syscall.Errno {
+			b.Unique += 2
+			msg := message(InHeader{Opcode: op, Unique: b.Unique, NodeID: node, UID: tt.uid}, arg)
+			return b.Finish(b.Send(0, [][]byte{msg}, [][]byte{make([]byte, 100)})).Errno
+		}
+		b.FS.Calls = nil
+		do(FUSE_FALLOCATE, Bytes(&FallocateIn{Mode: punch, Length: 1}))
+		do(FUSE_COPY_FILE_RANGE, Bytes(&CopyFileRangeIn{NodeIDOut: node, Len: 1}))
+		do(FUSE_COPY_FILE_RANGE_64, Bytes(&CopyFileRangeIn{NodeIDOut: node, Len: 1}))
+		var got []uint32
+		for _, io := range b.FS.Calls {
+			got = append(got, io.Mode|io.Flags)
+		}
+		if diff := cmp.Diff([]uint32{punch | tt.want, tt.want, tt.want}, got); diff != "" {
+			t.Errorf("agreed %v, user %d: %s", tt.agreed, tt.uid, diff)
+		}
+		smuggled := Bytes(&FallocateIn{Mode: fsdev.FlagKillSuidgid, Length: 1})
+		if errno := do(FUSE_FALLOCATE, smuggled); errno != syscall.EOPNOTSUPP {
+			t.Errorf("FALLOCATE of a mode that is a word of ours: %v", errno)
+		}
+	}
+}
+
 // The kernel's page cache writes with no flags of an open file: a page has its place.
 func TestWriteFromThePageCacheDoesNotAppend(t *testing.T) {
 	b := newSession(t, fusedispatcher.Opts{})

@@ -163,8 +163,21 @@ func doFsync(r *request) {
 
 func doFallocate(r *request) {
 	in := args[FallocateIn](r)
+	if in.Mode&fsdev.FlagKillSuidgid != 0 { // a mode that there is not, and a word of ours to modules
+		r.fail(syscall.EOPNOTSUPP)
+		return
+	}
 	r.started(r.sess.desc.Fallocate(r.c.fsdevCh, r.seq, r.object(), fsdev.FileHandle(in.Fh),
-		in.Mode, in.Offset, in.Length, statusDone, r))
+		in.Mode|r.killSuidgid(), in.Offset, in.Length, statusDone, r))
+}
+
+// killSuidgid is what modules are told about set-ID bits by requests in which the protocol has no room for it. The
+// kernel leaves the clearing to the server all the same. Who is not root lacks CAP_FSETID, and cannot keep them.
+func (r *request) killSuidgid() uint32 {
+	if r.sess.killPriv && r.hdr.UID != 0 {
+		return fsdev.FlagKillSuidgid
+	}
+	return 0
 }
 
 // maxCopy is the most that COPY_FILE_RANGE copies: its reply has 32 bits for the length.
@@ -184,7 +197,7 @@ func (r *request) copyFileRange(limit uint64, done fsdev.SizeCplFunc) {
 	r.started(r.sess.desc.CopyFileRange(r.c.fsdevCh, r.seq,
 		r.object(), fsdev.FileHandle(in.FhIn), in.OffIn,
 		r.sess.object(in.NodeIDOut), fsdev.FileHandle(in.FhOut), in.OffOut,
-		min(in.Len, limit), 0, done, r))
+		min(in.Len, limit), r.killSuidgid(), done, r))
 }
 
 func copiedDone(ctx any, _ *iochannel.Channel, errno syscall.Errno, n uint64) {

@@ -237,7 +237,7 @@ func runFlush(_ *worker, j *job) syscall.Errno {
 }
 
 func runFallocate(_ *worker, j *job) syscall.Errno {
-	return errnoOf(unix.Fallocate(j.h.fd, j.io.Mode, int64(j.io.Offset), int64(j.io.Length)))
+	return errnoOf(unix.Fallocate(j.h.fd, j.io.Mode&^fsdev.FlagKillSuidgid, int64(j.io.Offset), int64(j.io.Length)))
 }
 
 func runLseek(_ *worker, j *job) syscall.Errno {
@@ -257,7 +257,7 @@ const maxCopy = 16 << 20
 
 func runCopy(_ *worker, j *job) syscall.Errno {
 	io := j.io
-	if io.Flags != 0 || io.Offset > math.MaxInt64 || io.Offset2 > math.MaxInt64 {
+	if io.Flags&^fsdev.FlagKillSuidgid != 0 || io.Offset > math.MaxInt64 || io.Offset2 > math.MaxInt64 {
 		return syscall.EINVAL
 	}
 	from, to := int64(io.Offset), int64(io.Offset2)

@@ -96,7 +96,7 @@ func (r *ring) start(j *job) bool {
 			r.q.Drop(op)
 			return false
 		}
-		op.SQE.PrepFallocate(fd, io.Mode, int64(io.Offset), int64(io.Length))
+		op.SQE.PrepFallocate(fd, io.Mode&^fsdev.FlagKillSuidgid, int64(io.Offset), int64(io.Length))
 	}
 	j.state, j.inRing = jobRunning, true
 	j.handle = r.q.Start(op)

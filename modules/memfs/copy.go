@@ -1,6 +1,10 @@
 package memfs
 
-import "syscall"
+import (
+	"syscall"
+
+	"github.com/spdk-go/spdk-go/fsdev"
+)
 
 // maxCopy is how many bytes one COPY_FILE_RANGE copies at most: a reactor has other things to do,
 // and the caller comes back for the rest.
@@ -19,7 +23,7 @@ func (l *lane) copyFileRange(src *inode, from uint64, dst *inode, to, length uin
 	if errno := dst.wantRegular(); errno != 0 {
 		return 0, errno
 	}
-	if flags != 0 || from > maxFileSize || to > maxFileSize {
+	if flags&^fsdev.FlagKillSuidgid != 0 || from > maxFileSize || to > maxFileSize {
 		return 0, syscall.EINVAL
 	}
 	if to == maxFileSize && length > 0 {
@@ -53,8 +57,7 @@ func (l *lane) copyFileRange(src *inode, from uint64, dst *inode, to, length uin
 	}
 	if done > 0 {
 		dst.file.size = max(dst.file.size, to+done)
-		now := l.fs.clock()
-		dst.mtime, dst.ctime = now, now
+		l.contentChanged(dst, flags&fsdev.FlagKillSuidgid != 0)
 		src.touch(l.fs, nil)
 	}
 	return done, 0

@@ -222,11 +222,6 @@ func (l *lane) write(n *inode, off, size uint64, iovs [][]byte, mode writeMode) 
 		return 0, syscall.ENOSPC
 	}
 	m.size = max(m.size, off+done)
-	if mode.kill {
-		n.killSuidgid()
-	}
-	l.dropCapability(n)
-	now := l.fs.clock()
-	n.mtime, n.ctime = now, now
+	l.contentChanged(n, mode.kill)
 	return done, 0
 }

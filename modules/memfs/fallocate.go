@@ -4,6 +4,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/spdk-go/spdk-go/fsdev"
 )
 
 // fallocate is FALLOCATE: allocation (mode 0 or KEEP_SIZE), PUNCH_HOLE and ZERO_RANGE. Space that
@@ -19,6 +21,8 @@ func (l *lane) fallocate(n *inode, mode uint32, off, length uint64) syscall.Errn
 	default:
 		return syscall.ENODEV
 	}
+	kill := mode&fsdev.FlagKillSuidgid != 0
+	mode &^= fsdev.FlagKillSuidgid
 	keep := mode&unix.FALLOC_FL_KEEP_SIZE != 0
 	op := mode &^ unix.FALLOC_FL_KEEP_SIZE
 	switch {
@@ -35,11 +39,10 @@ func (l *lane) fallocate(n *inode, mode uint32, off, length uint64) syscall.Errn
 	}
 	defer l.unlock(n)
 	m, end := n.file, off+length
-	now := l.fs.clock()
 	if op == unix.FALLOC_FL_PUNCH_HOLE {
 		first, last := m.zeroEdges(l.fs.arena, off, end)
 		l.fs.unreserve(m.release(l.fs.arena, first, last, false))
-		n.mtime, n.ctime = now, now
+		l.contentChanged(n, kill)
 		return 0
 	}
 	// The pages that the range touches are to be there.
@@ -48,15 +51,13 @@ func (l *lane) fallocate(n *inode, mode uint32, off, length uint64) syscall.Errn
 		return syscall.ENOSPC
 	}
 	m.promise(first, last)
-	n.ctime = now
 	if op == unix.FALLOC_FL_ZERO_RANGE {
 		first, last := m.zeroEdges(l.fs.arena, off, end)
 		m.release(l.fs.arena, first, last, true)
-		n.mtime = now
 	}
-	if !keep && end > m.size {
-		m.size = end
-		n.mtime = now
+	if !keep {
+		m.size = max(m.size, end)
 	}
+	l.contentChanged(n, kill)
 	return 0
 }

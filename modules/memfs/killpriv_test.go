@@ -4,6 +4,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/spdk-go/spdk-go/fsdev"
 )
 
@@ -22,12 +24,21 @@ func TestPrivilegesEndWithTheContent(t *testing.T) {
 			}
 			return r.setattr(n, &fsdev.Attr{Size: 5}, mask, &r.attr)
 		},
+		"fallocate": func(r *rig, _ fsdev.FileObject, n *inode, kill bool) syscall.Errno {
+			return r.fallocate(n, killFlag(kill), 0, 5)
+		},
+		"punch": func(r *rig, _ fsdev.FileObject, n *inode, kill bool) syscall.Errno {
+			return r.fallocate(n, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE|killFlag(kill), 0, 5)
+		},
+		"copy_file_range": func(r *rig, _ fsdev.FileObject, n *inode, kill bool) syscall.Errno {
+			src := r.node(r.mkfile(r.root, "src"))
+			_, errno := r.write(src, 0, 1, [][]byte{{1}}, writeMode{})
+			r.must(errno)
+			_, errno = r.copyFileRange(src, 0, n, 0, 1, killFlag(kill))
+			return errno
+		},
 		"open with O_TRUNC": func(r *rig, obj fsdev.FileObject, n *inode, kill bool) syscall.Errno {
-			flags := uint32(syscall.O_WRONLY | syscall.O_TRUNC)
-			if kill {
-				flags |= fsdev.FlagKillSuidgid
-			}
-			_, errno := r.fopen(r.desc, n, flags)
+			_, errno := r.fopen(r.desc, n, syscall.O_WRONLY|syscall.O_TRUNC|killFlag(kill))
 			return errno
 		},
 	}
@@ -55,4 +66,11 @@ func TestPrivilegesEndWithTheContent(t *testing.T) {
 			r.want(name+": capabilities", errno, syscall.ENODATA)
 		}
 	}
+}
+
+func killFlag(kill bool) uint32 {
+	if kill {
+		return fsdev.FlagKillSuidgid
+	}
+	return 0
 }

@@ -93,6 +93,15 @@ func (n *inode) killSuidgid() {
 	}
 }
 
+// contentChanged says that n has other content now, which kill says ends its set-id bits. The caller has n locked.
+func (l *lane) contentChanged(n *inode, kill bool) {
+	if kill {
+		n.killSuidgid()
+	}
+	l.dropCapability(n)
+	n.changed(l.fs.clock())
+}
+
 // dropCapability takes the file's capabilities away, as every change of its content does. The
 // caller has n locked.
 func (l *lane) dropCapability(n *inode) {
