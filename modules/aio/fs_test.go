@@ -106,6 +106,19 @@ func TestCreators(t *testing.T) {
 	}
 }
 
+// TestAccessModeThree pins Linux's fourth access mode, which opens for ioctl(2) alone: there is a handle, by which
+// nothing can be read or written.
+func TestAccessModeThree(t *testing.T) {
+	export := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(export, "f"), []byte("text"), 0o666))
+	r := newRig(t, aio.Opts{Root: export})
+	node := r.ok(r.lookup(root, "f")).r.Entry.Node
+	fh := r.ok(r.open(node, syscall.O_ACCMODE)).r.Handle
+	r.want(syscall.EBADF, r.read(node, fh, 0, make([]byte, 4)))
+	r.want(syscall.EBADF, r.write(node, fh, 0, []byte("x")))
+	r.ok(r.release(node, fh))
+}
+
 // TestReadOnly wants every change to be EROFS, and everything else to work.
 func TestReadOnly(t *testing.T) {
 	dir := tempDir(t, "")

@@ -27,10 +27,7 @@ func (a *Aio) hostFlags(cl *client, flags uint32) uint32 {
 
 // mayOpen says what is in the way of opening a file as a regular one.
 func (a *Aio) mayOpen(n *node, flags uint32) syscall.Errno {
-	switch {
-	case flags&unix.O_ACCMODE == unix.O_ACCMODE:
-		return syscall.EINVAL
-	case a.o.ReadOnly && flags&(unix.O_ACCMODE|unix.O_TRUNC) != 0:
+	if a.o.ReadOnly && flags&(unix.O_ACCMODE|unix.O_TRUNC) != 0 {
 		return syscall.EROFS
 	}
 	switch n.typ {
