@@ -59,17 +59,19 @@ type cell struct {
 	whole bool
 	// long has fio and the random walk work for longer and builds from scratch; else std comes built.
 	long bool
+	// cases makes the calls of all users on all kinds of files.
+	cases bool
 }
 
 // matrix is 1 and 2 reactors times all cache policies. What takes long runs in one cell or two; in the others it would
 // take the same paths once more, as it does with -long.
 var matrix = []cell{
-	{2, "auto", true, true},
-	{1, "none", false, false},
-	{1, "auto", false, false},
-	{1, "always", true, false},
-	{2, "none", false, false},
-	{2, "always", false, false},
+	{reactors: 2, cache: "auto", whole: true, long: true, cases: true},
+	{reactors: 1, cache: "none", cases: true},
+	{reactors: 1, cache: "auto"},
+	{reactors: 1, cache: "always", whole: true, cases: true},
+	{reactors: 2, cache: "none"},
+	{reactors: 2, cache: "always"},
 }
 
 var long = flag.Bool("long", false, "have every cell of the matrix whole")
@@ -80,11 +82,11 @@ func TestMatrix(t *testing.T) {
 	needMount(t)
 	cells := matrix
 	if testing.Short() || raceEnabled {
-		cells = []cell{{2, "auto", false, false}}
+		cells = []cell{{reactors: 2, cache: "auto", cases: true}}
 	}
 	for _, c := range cells {
 		t.Run(fmt.Sprintf("reactors=%d/cache=%s", c.reactors, c.cache), func(t *testing.T) {
-			c.whole = c.whole || *long
+			c.whole, c.cases = c.whole || *long, c.cases || *long
 			runCell(t, c, targetOptions{reactors: c.reactors, cache: c.cache}, func(w *workload) bool {
 				return !(w.heavy && raceEnabled || w.whole && !c.whole && len(cells) > 1)
 			})
@@ -102,7 +104,7 @@ func TestAio(t *testing.T) {
 	}
 	for place, dir := range places {
 		t.Run(place, func(t *testing.T) {
-			c := cell{2, "auto", false, false}
+			c := cell{reactors: 2, cache: "auto", cases: true}
 			runCell(t, c, targetOptions{reactors: c.reactors, cache: c.cache, export: dir}, func(w *workload) bool {
 				return !w.heavy && !(raceEnabled && w.foreign)
 			})

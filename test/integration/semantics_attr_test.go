@@ -50,7 +50,6 @@ func sectionTimes(l *transcript) {
 		l.err("lstat", unix.Lstat(name, &st))
 		return stamps{st.Atim.Nano(), st.Mtim.Nano(), st.Ctim.Nano()}
 	}
-	pause := func() { time.Sleep(30 * time.Millisecond) } // longer than a coarse clock tick
 	l.create("f", "1")
 	l.err("mkdir", unix.Mkdir("d", 0o755))
 	l.err("symlink", unix.Symlink("f", "s"))
@@ -78,7 +77,7 @@ func sectionTimes(l *transcript) {
 	// what a call moves: m and c of the object, of its directory
 	moved := func(what, object string, call func() error) {
 		o, d := get(object), get("d")
-		pause()
+		tick()
 		err := call()
 		o2, d2 := get(object), get("d")
 		l.printf("%s: %s; object m %v c %v; directory m %v c %v", what, errName(err),
