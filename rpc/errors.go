@@ -37,8 +37,12 @@ func errorf(code int, format string, args ...any) *Error {
 	return &Error{code, fmt.Sprintf(format, args...)}
 }
 
-// errnoError is err as SPDK's methods give it that answer with the errno.
+// errnoError is err as SPDK's methods give it that answer with the errno, or the *Error that it wraps.
 func errnoError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) && errno != 0 {
 		return &Error{-int(errno), err.Error()}

@@ -126,7 +126,7 @@ func (r *Request[P, R]) Fail(code int, format string, args ...any) {
 }
 
 // FailErr answers with what err says, and as the code the negative of the errno that it wraps, or [InternalError] if
-// it wraps none. Any goroutine; it does not wait.
+// it wraps none; an [*Error] as it is. Any goroutine; it does not wait.
 func (r *Request[P, R]) FailErr(err error) { r.finish(nil, errnoError(err)) }
 
 // Service returns the service that the request came to.

@@ -27,6 +27,8 @@ type ListenOptions struct {
 	Mode fs.FileMode
 	// Owner and Group own the socket if they are not nil.
 	Owner, Group *int
+	// Paused has the server begin as after [Server.Pause].
+	Paused bool
 	// RequestTimeout is how long the rest of a request may take to come, and a response to be taken, before the
 	// connection is closed. 0 means a minute.
 	RequestTimeout time.Duration
@@ -81,6 +83,7 @@ func (s *Service) Listen(path string, o ListenOptions) (*Server, error) {
 	srv := &Server{
 		svc:     s,
 		o:       o,
+		paused:  o.Paused,
 		path:    path,
 		slots:   make(chan struct{}, maxConns),
 		closing: make(chan struct{}),

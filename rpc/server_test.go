@@ -373,8 +373,7 @@ func TestServiceCall(t *testing.T) {
 
 func TestPause(t *testing.T) {
 	r := newRig(t)
-	srv := r.listen(rpc.ListenOptions{})
-	srv.Pause()
+	srv := r.listen(rpc.ListenOptions{Paused: true})
 	w := r.wire(srv)
 	w.say(`{"id":1,"method":"test_startup"}`)
 	w.nc.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
