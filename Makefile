@@ -17,7 +17,8 @@ RACED = $(shell $(GO) list ./... | grep -v -e /app/perf -e /examples/ -e /test/b
 FUZZTIME ?= 20s
 FUZZED = $(shell grep -rl '^func Fuzz' --include='*_test.go' . | xargs -n 1 dirname | sort -u)
 
-.PHONY: build demo test test-long test-short peers race cover sim bench plot lint fmt-check deps clean cycle fuzz pgo
+.PHONY: build demo test test-long test-short peers race cover sim bench plot lint fmt-check deps clean cycle fuzz pgo \
+	bench-peers
 
 build:
 	CGO_ENABLED=0 $(GO) build -o bin/ ./app/...
@@ -90,6 +91,12 @@ PGO = -pgo app/spdk_tgt/default.pgo
 bench:
 	$(GO) run $(PGO) ./test/bench -o bench.json $(if $(SPDK),-spdk $(SPDK))
 
+# Tables of spdk_tgt with an exported directory beside libfuse's examples (test/peers/libfuse.sh builds them), go-fuse and
+# the directory itself, in each cache mode; PEERS='-help' lists what can be chosen. A quarter of an hour.
+bench-peers:
+	CGO_ENABLED=0 $(GO) build $(PGO) -o bin/spdk_tgt ./app/spdk_tgt
+	cd test/peers && $(GO) run ./bench $(PEERS)
+
 # The profile that spdk_tgt and the benchmarks are built with: what the dispatcher, the primitives and memfs spend time in.
 # The compiler puts what is called most in the place of its calls. Worth making again when they have changed a lot.
 pgo:
@@ -108,7 +115,7 @@ plot:
 lint: fmt-check
 	$(GO) vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
-	bash -n .ci/run test/deps.sh
+	bash -n .ci/run test/deps.sh test/peers/libfuse.sh
 
 fmt-check:
 	@bad=$$(gofmt -l $$(find . -name '*.go' -not -path './.git/*')); \

@@ -4,8 +4,7 @@ module github.com/spdk-go/spdk-go/test/peers
 
 go 1.26.0
 
-tool github.com/hanwen/go-fuse/v2/example/loopback
-
-require github.com/hanwen/go-fuse/v2 v2.12.1
-
-require golang.org/x/sys v0.28.0 // indirect
+require (
+	github.com/hanwen/go-fuse/v2 v2.12.1
+	golang.org/x/sys v0.28.0
+)
