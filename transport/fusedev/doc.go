@@ -66,6 +66,13 @@
 // waits in the same way. If this process is killed while it uses its file system, it may stay until the connection is
 // aborted.
 //
+// # Mounting by another process
+//
+// A process that has locked itself up cannot mount, and what it mounted in a namespace of its own nobody would see. It
+// leaves that to another one, to which it has a socket: [Options.Host] is a [RemoteHost], and the other process runs
+// [ServeHost]. Only what concerns the mountpoint goes there, the requests never. That process trusts this one with no
+// more than the mountpoints that it was told of, and detaches what is left on them when this one is gone.
+//
 // # The end
 //
 // A session ends when the kernel says that the connection is gone, whoever unmounted. Each queue then stops

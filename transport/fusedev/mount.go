@@ -45,8 +45,8 @@ func deviceError(err error) error {
 // cloneDevice returns another descriptor of fd's session, with a queue of requests in work of its own. Where
 // /dev/fuse cannot be opened, as after a mount by fusermount3, it is a duplicate of fd, which serves as well but
 // shares fd's lock in the kernel.
-func cloneDevice(fd int) (int, error) {
-	clone, err := openDevice()
+func cloneDevice(h host, fd int) (int, error) {
+	clone, err := h.openDevice()
 	if err == nil {
 		err = unix.IoctlSetPointerInt(clone, fuseabi.FUSE_DEV_IOC_CLONE, fd)
 		if err == nil {

@@ -343,7 +343,7 @@ func TestCloneFallsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
-	dup, err := cloneDevice(fd)
+	dup, err := cloneDevice(localHost{}, fd)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,7 +352,7 @@ func TestCloneFallsBack(t *testing.T) {
 		t.Error("the same descriptor came back")
 	}
 	checkReceived(t, dup)
-	if _, err := cloneDevice(-1); !errors.Is(err, unix.EBADF) {
+	if _, err := cloneDevice(localHost{}, -1); !errors.Is(err, unix.EBADF) {
 		t.Errorf("clone of no descriptor: %v", err)
 	}
 }

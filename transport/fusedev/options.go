@@ -92,9 +92,20 @@ type Options struct {
 	// (aio) by itself: see the package comment.
 	NoPassthrough bool
 
+	// Host mounts and unmounts in the place of this process, if that has locked itself up; nil means that it does so
+	// itself.
+	Host *RemoteHost
+
 	// Log receives what cannot be returned, at most 10 lines at once and one a second; nil means slog.Default. It is
 	// never called from a reactor.
 	Log *slog.Logger
+}
+
+func (o *Options) host() host {
+	if o.Host != nil {
+		return o.Host
+	}
+	return localHost{}
 }
 
 // setDefaults fills in what is zero and checks the rest.

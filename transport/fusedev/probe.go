@@ -33,12 +33,7 @@ func (s *Session) probe(ctx context.Context, q *queue) error {
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		fd, err := unix.Open(filepath.Join(s.mountpoint, probeName), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return
-		}
-		_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		unix.Close(fd)
+		s.host.openProbe(filepath.Join(s.mountpoint, probeName))
 	}()
 	select {
 	case <-finished:

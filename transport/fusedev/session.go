@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -25,6 +24,7 @@ const hangupTimeout = 200 * time.Millisecond
 // Session is a mounted file system. Its methods may be called from any goroutine that is not a reactor's.
 type Session struct {
 	opts       Options
+	host       host
 	srv        server
 	mountpoint string
 	connection uint32 // the kernel's number of it
@@ -66,6 +66,7 @@ func Mount(ctx context.Context, o Options) (*Session, error) {
 func newSession(o Options, srv server) *Session {
 	s := &Session{
 		opts:       o,
+		host:       o.host(),
 		srv:        srv,
 		allDrained: make(chan struct{}),
 		hungUp:     make(chan struct{}),
@@ -79,10 +80,7 @@ func newSession(o Options, srv server) *Session {
 func mount(ctx context.Context, o Options, srv server, forceHelper bool) (*Session, error) {
 	s := newSession(o, srv)
 	var err error
-	if s.mountpoint, err = resolveMountpoint(o.Mountpoint); err != nil {
-		return nil, err
-	}
-	if err := prepareMountpoint(s.mountpoint, o.Replace); err != nil {
+	if s.mountpoint, err = s.host.prepare(o.Mountpoint, o.Replace); err != nil {
 		return nil, err
 	}
 	s.log = log.NewLimiter(o.Log.With("mountpoint", s.mountpoint), "fusedev", log.Limits{})
@@ -90,12 +88,12 @@ func mount(ctx context.Context, o Options, srv server, forceHelper bool) (*Sessi
 	if err != nil {
 		return nil, err
 	}
-	fd, err := mountDevice(ctx, s.mountpoint, &s.opts, forceHelper)
+	fd, err := s.host.mount(ctx, s.mountpoint, &s.opts, forceHelper)
 	if err != nil {
 		freeQueues(queues)
 		return nil, err
 	}
-	if m, ok, err := findMount(s.mountpoint); err == nil && ok && m.isFuse() {
+	if m, ok, err := s.host.find(s.mountpoint); err == nil && ok && m.isFuse() {
 		s.connection, s.known = m.connection(), true
 	}
 	queues[0].fd = fd
@@ -160,7 +158,7 @@ func (s *Session) startAll(ctx context.Context, queues []*queue) error {
 	}
 	for _, q := range queues[1:] {
 		var err error
-		if q.fd, err = cloneDevice(queues[0].fd); err != nil {
+		if q.fd, err = cloneDevice(s.host, queues[0].fd); err != nil {
 			return err
 		}
 		if err := s.start(q); err != nil {
@@ -183,7 +181,7 @@ func (s *Session) start(q *queue) error {
 // rollback undoes a mount whose set-up has failed. It waits for the end of what is in flight, but not for ever: the
 // dispatcher may be what hangs.
 func (s *Session) rollback(queues []*queue) {
-	_ = unmount(s.mountpoint, unix.MNT_DETACH)
+	_ = s.host.unmount(s.mountpoint, unix.MNT_DETACH)
 	for _, q := range s.queues {
 		_ = do(q, hangupQueue)
 	}
@@ -259,11 +257,11 @@ func (s *Session) detachDead() {
 	if !s.known {
 		return
 	}
-	if m, ok, err := findMount(s.mountpoint); err != nil || !ok || !m.isFuse() || m.connection() != s.connection {
+	if m, ok, err := s.host.find(s.mountpoint); err != nil || !ok || !m.isFuse() || m.connection() != s.connection {
 		return
 	}
 	// EINVAL: an Abort that is under way has been faster.
-	if err := unmount(s.mountpoint, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
+	if err := s.host.unmount(s.mountpoint, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
 		s.opts.Log.Warn("fusedev: the dead mount stays", "mountpoint", s.mountpoint, "error", err)
 	}
 }
@@ -354,13 +352,13 @@ func (s *Session) unmount(flags int) error {
 	if err := s.checkMounted(); err != nil {
 		return err
 	}
-	err := unmount(s.mountpoint, flags)
+	err := s.host.unmount(s.mountpoint, flags)
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, unix.EINVAL):
 		// Somebody else may have been faster.
-		if _, ok, findErr := findMount(s.mountpoint); findErr == nil && !ok {
+		if _, ok, findErr := s.host.find(s.mountpoint); findErr == nil && !ok {
 			return s.checkMounted()
 		}
 	case errors.Is(err, unix.EBUSY):
@@ -372,7 +370,7 @@ func (s *Session) unmount(flags int) error {
 
 // checkMounted sees to it that what is unmounted is this file system and nothing else.
 func (s *Session) checkMounted() error {
-	m, ok, err := findMount(s.mountpoint)
+	m, ok, err := s.host.find(s.mountpoint)
 	if err != nil {
 		return fmt.Errorf("fusedev: unmount %s: %w", s.mountpoint, err)
 	}
@@ -403,14 +401,14 @@ func (s *Session) Abort() error {
 	}
 	aborted := false
 	if s.known {
-		aborted = os.WriteFile(fmt.Sprintf("/sys/fs/fuse/connections/%d/abort", s.connection), []byte("1"), 0) == nil
+		aborted = s.host.abort(s.mountpoint, s.connection)
 	}
 	if s.checkMounted() == nil {
 		flags := unix.MNT_DETACH
 		if !aborted {
 			flags |= unix.MNT_FORCE // aborts too, and needs no /sys/fs/fuse/connections
 		}
-		_ = unmount(s.mountpoint, flags)
+		_ = s.host.unmount(s.mountpoint, flags)
 	}
 	// If neither could be done, the last close will do. A reactor that hangs must not make this call hang.
 	for _, q := range s.queues {
