@@ -38,6 +38,9 @@ type Opts struct {
 	// Locks is how many locks, of flock(2) and byte ranges of fcntl(2), all files can have together, each of up to some
 	// 200 bytes of Go heap. Default: 256 Ki.
 	Locks int
+	// Proc is a descriptor of /proc/self/fd, for a process that cannot open that any more, as after chroot(2). The
+	// export uses a duplicate. 0: it is opened.
+	Proc int
 	// NoRing leaves data that has to be waited for to the workers too, as where there is no io_uring.
 	NoRing bool
 	// NoKillPriv leaves it to clients to take set-user-ID bits and security.capability from files that change. The
@@ -199,7 +202,7 @@ func Create(t *reactor.Thread, name string, o Opts) (*Aio, error) {
 // open opens what the export needs all the time.
 func (a *Aio) open() error {
 	a.creds.init()
-	proc, err := unix.Open("/proc/self/fd", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	proc, err := a.o.openProc()
 	if err != nil {
 		return fmt.Errorf("open /proc/self/fd, which files are opened through (mount proc on /proc): %w", err)
 	}
@@ -217,6 +220,13 @@ func (a *Aio) open() error {
 	}
 	a.root, _, _ = a.adopt(fd, &st, a.learnSpeed(fd, &st))
 	return nil
+}
+
+func (o *Opts) openProc() (int, error) {
+	if o.Proc > 0 {
+		return unix.FcntlInt(uintptr(o.Proc), unix.F_DUPFD_CLOEXEC, 0)
+	}
+	return unix.Open("/proc/self/fd", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 }
 
 // close closes everything. Nobody uses the export any more.

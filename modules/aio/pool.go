@@ -91,6 +91,7 @@ type worker struct {
 
 	thread threadCreds
 	locks  locks.Lane
+	inProc bool // the thread's working directory is /proc/self/fd
 }
 
 func (p *pool) start(a *Aio, n int) {
@@ -194,6 +195,8 @@ func (w *worker) run() {
 	defer w.freeBounce()
 	w.locks.Open(w.a.locks)
 	defer w.locks.Close()
+	// Its umask is its own, and so is its working directory.
+	w.inProc = w.thread.umask >= 0 && unix.Fchdir(w.a.proc) == nil
 	for {
 		j, c := w.p.take()
 		switch {

@@ -51,7 +51,11 @@ func (a *Aio) passesXattr(host string) bool {
 // path returns the path of a node's descriptor: the calls that take descriptors refuse O_PATH.
 func (w *worker) path(n *node) string {
 	w.fdName(n.fd)
-	return "/proc/self/fd/" + string(w.num[:bytes.IndexByte(w.num[:], 0)])
+	name := string(w.num[:bytes.IndexByte(w.num[:], 0)])
+	if w.inProc {
+		return name
+	}
+	return "/proc/self/fd/" + name
 }
 
 func (w *worker) buffer() []byte {
