@@ -15,6 +15,7 @@ import (
 
 	"github.com/spdk-go/spdk-go/app"
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
+	"github.com/spdk-go/spdk-go/internal/sandbox"
 	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/reactor"
 )
@@ -32,10 +33,14 @@ type config struct {
 	noLocks    bool
 	noPass     bool
 	stats      bool
-	memfs      []memfsSpec
-	null       []string
-	aio        []aioSpec
-	mounts     []mountSpec
+	sandbox    sandbox.Mode
+	seccomp    sandbox.Filter
+
+	sandboxAsked, seccompAsked bool // they were given
+	memfs                      []memfsSpec
+	null                       []string
+	aio                        []aioSpec
+	mounts                     []mountSpec
 }
 
 type memfsSpec struct {
@@ -98,6 +103,15 @@ func newFlags() (*pflag.FlagSet, *config) {
 	value("mount", "", "none",
 		"mount a device on a directory through /dev/fuse, as in `NAME=DIR`, e.g. mem0=/mnt/mem. It replaces a dead "+
 			"mount that a killed server may have left there. May be repeated", setMount)
+	value("sandbox", "", "auto with --aio, else none",
+		"`MODE` of locking the process up, so that it reaches nothing of the host but the directories of --aio. namespace: "+
+			"a root directory with these alone, and no network; chroot: the directory of --aio, which can be one, is "+
+			"the root; landlock: the kernel checks every access, which needs no privilege; none. All but none drop the "+
+			"capabilities that serving files does not take. auto is namespace if that is permitted, else landlock, "+
+			"else none, e.g. namespace", setSandbox)
+	value("seccomp", "", "kill with --aio, else none",
+		"`ACTION` at a system call that the program never makes: kill ends the process, log does no more than report it to "+
+			"the kernel's log, none has no filter, e.g. log", setSeccomp)
 	value("cache", "", c.cache.String(),
 		"`POLICY` for what the kernel may cache: none makes every read and write a request, auto keeps pages as long "+
 			"as nobody else changed the file, always keeps everything, e.g. none", setCache)
@@ -343,6 +357,9 @@ func (c *config) check() error {
 		if err := app.CheckCPUs(c.cpumask, allowed); err != nil {
 			return fmt.Errorf("--cpumask: %w", err)
 		}
+	}
+	if c.sandbox == sandbox.Chroot && len(c.aio) != 1 {
+		return fmt.Errorf("--sandbox chroot wants one --aio, not %d: use namespace", len(c.aio))
 	}
 	devices := map[string]bool{}
 	names := append([]string(nil), c.null...)

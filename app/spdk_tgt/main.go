@@ -7,6 +7,9 @@
 // at once. The exit code is 0 after an orderly end, 1 when something failed, and 2 for a
 // wrong flag or value, which is reported in one line. --help explains every flag.
 //
+// With --aio the process locks itself up (--sandbox, --seccomp; package internal/sandbox says what that holds). It then
+// has a child, "spdk_tgt: mounts", which stays outside and does no more than mount and unmount for it.
+//
 // SPDK: app/spdk_tgt
 package main
 
@@ -40,6 +43,14 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 
 // run is main with its surroundings passed in.
 func run(args []string, stdout, stderr io.Writer) int {
+	in, s, err := begin()
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
+		return exitFailed
+	}
+	if s != nil && s.Outside {
+		return s.serveOutside(stderr)
+	}
 	cfg, err := parseArgs(args)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
@@ -52,12 +63,18 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
 		return exitUsage
 	}
-	tgt := &target{cfg: cfg, stdout: stdout, stderr: stderr}
+	c, err := contain(cfg, in, s)
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
+		return exitFailed
+	}
+	defer c.end(stderr)
+	tgt := &target{cfg: cfg, jail: c, stdout: stdout, stderr: stderr}
 	err = app.Run(app.Options{
 		Name:                progName,
 		CPUMask:             cfg.cpumask,
 		Mode:                cfg.mode,
-		DisableCPUMaskLocks: cfg.noLocks,
+		DisableCPUMaskLocks: cfg.noLocks || c.hasLocks,
 		Log:                 slog.New(slog.NewTextHandler(stderr, nil)),
 	}, func(_ *reactor.Thread, a *app.App) error {
 		return tgt.start(a)

@@ -21,6 +21,7 @@ import (
 // target is what the command line asked for, running.
 type target struct {
 	cfg    *config
+	jail   *containment
 	stdout io.Writer
 	stderr io.Writer
 
@@ -200,6 +201,7 @@ func (tg *target) mount(ctx context.Context, spec mountSpec) error {
 		AllowOther: tg.cfg.allowOther,
 		Replace:    true,
 		MaxWrite:   tg.cfg.maxWrite,
+		Host:       tg.jail.host,
 		Log:        tg.a.Log(),
 
 		NoPassthrough: tg.cfg.noPass,
@@ -216,7 +218,7 @@ func (tg *target) mount(ctx context.Context, spec mountSpec) error {
 // unmountAll undoes the mounts, the last first.
 func (tg *target) unmountAll() {
 	for _, m := range slices.Backward(tg.mounts) {
-		u := unmounter{s: m.session, dir: m.dir, stderr: tg.stderr, delay: unmountDelay, users: mountUsers}
+		u := unmounter{s: m.session, dir: m.dir, stderr: tg.stderr, delay: unmountDelay, users: tg.jail.users}
 		if !u.unmount() {
 			// Its requests still use the dispatcher, so that nothing can be taken down in
 			// order any more; the kernel cleans up after the process.

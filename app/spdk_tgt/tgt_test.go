@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/spdk-go/spdk-go/internal/sandbox"
 )
 
 // mainEnv makes the test binary be spdk_tgt.
@@ -45,15 +47,18 @@ func hideDev() {
 type skipReason string
 
 const (
-	noFuse  skipReason = "there is no /dev/fuse here"
-	notRoot skipReason = "mounting needs root"
+	noFuse     skipReason = "there is no /dev/fuse here"
+	notRoot    skipReason = "mounting needs root"
+	noLandlock skipReason = "the kernel has no Landlock"
 )
 
 // skip ends a test that cannot run here, after making sure that it cannot.
 func skip(t testing.TB, reason skipReason) {
 	t.Helper()
 	_, err := os.Stat("/dev/fuse")
-	if reason == noFuse && err == nil || reason == notRoot && os.Geteuid() == 0 {
+	_, landlockErr := sandbox.Landlock.Choose()
+	if reason == noFuse && err == nil || reason == notRoot && os.Geteuid() == 0 ||
+		reason == noLandlock && landlockErr == nil {
 		t.Fatalf("%q is no reason to skip on this machine", reason)
 	}
 	t.Skip(string(reason))
@@ -98,7 +103,7 @@ func (o *output) String() string {
 
 func command(args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), mainEnv+"=1")
+	cmd.Env = append(os.Environ(), mainEnv+"=1", "GORACE=atexit_sleep_ms=0")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }

@@ -54,7 +54,8 @@ func (o *Options) mounts(pid int) []mounted {
 	var list []mounted
 	byPath := func(a, b Export) int { return cmp.Compare(a.Path, b.Path) }
 	for _, e := range slices.SortedFunc(slices.Values(o.Exports), byPath) {
-		if !slices.ContainsFunc(list, func(m mounted) bool { return m.readOnly == e.ReadOnly && isBelow(e.Path, m.to) }) {
+		// What lies in another export is there with that, and has to stay writable through it.
+		if !slices.ContainsFunc(list, func(m mounted) bool { return isBelow(e.Path, m.to) && (!m.readOnly || e.ReadOnly) }) {
 			list = append(list, mounted{from: e.Path, to: e.Path, readOnly: e.ReadOnly, need: true})
 		}
 	}

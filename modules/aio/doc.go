@@ -62,8 +62,10 @@
 // A directory that the host moves out of the root stays usable to clients that know it, as it would be to a process
 // that has it open; but there is no way up from it.
 //
-// There is no sandbox of the process: who shares the exported directory with somebody hostile should run it in a mount
-// namespace of its own.
+// That is what the module does, if it is right. What the process could do beyond it, were it taken over, is for the
+// process to give up: app/spdk_tgt does by default (--sandbox and --seccomp, see internal/sandbox). In such a process
+// extended attributes of the name space trusted are EPERM, since they want CAP_SYS_ADMIN, and what the host has moved
+// out of the root cannot be opened any more (EACCES), where the kernel has Landlock.
 //
 // # Credentials
 //

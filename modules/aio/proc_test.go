@@ -11,8 +11,8 @@ import (
 	"github.com/spdk-go/spdk-go/transport/loopback"
 )
 
-// TestProcIsGiven exports with a descriptor of /proc/self/fd from somebody else, who keeps it: what is done by way of it
-// is opening, changing modes, links and extended attributes.
+// TestProcIsGiven exports with a descriptor of /proc/self/fd from somebody else, who keeps it. It is for opening again,
+// links and extended attributes.
 func TestProcIsGiven(t *testing.T) {
 	proc, err := unix.Open("/proc/self/fd", unix.O_PATH|unix.O_CLOEXEC, 0)
 	must(t, err)
