@@ -36,7 +36,8 @@ type config struct {
 	sandbox    sandbox.Mode
 	seccomp    sandbox.Filter
 
-	sandboxAsked, seccompAsked bool // they were given
+	sandboxAsked, seccompAsked bool   // they were given
+	moreCaps, lessCaps         uint64 // bits
 	memfs                      []memfsSpec
 	null                       []string
 	aio                        []aioSpec
@@ -112,6 +113,10 @@ func newFlags() (*pflag.FlagSet, *config) {
 	value("seccomp", "", "kill with --aio, else none",
 		"`ACTION` at a system call that the program never makes: kill ends the process, log does no more than report it to "+
 			"the kernel's log, none has no filter, e.g. log", setSeccomp)
+	value("modcaps", "", "none",
+		"`CHANGES` of the capabilities that a sandbox leaves, as in +NAME or -NAME, with a colon between them, e.g. "+
+			"+sys_admin: to have the kernel read and write the files of --aio by itself, and for extended attributes of the "+
+			"name spaces trusted and security", setModcaps)
 	value("cache", "", c.cache.String(),
 		"`POLICY` for what the kernel may cache: none makes every read and write a request, auto keeps pages as long "+
 			"as nobody else changed the file, always keeps everything, e.g. none", setCache)
@@ -135,7 +140,7 @@ func newFlags() (*pflag.FlagSet, *config) {
 		"print at exit what the reactors did: requests by opcode, busy and idle time")
 	toggle(&c.noPass, "no-passthrough",
 		"keep the kernel from reading and writing the files of --aio by itself, which it does unless the cache policy is "+
-			"none, if it is able to and spdk_tgt has CAP_SYS_ADMIN")
+			"none, if it is able to and spdk_tgt has CAP_SYS_ADMIN: a sandbox leaves that with --modcaps +sys_admin")
 	ask("version", "v", "print the version and exit", errVersion)
 	ask("help", "h", "print this and exit", pflag.ErrHelp)
 	return fs, c

@@ -195,6 +195,8 @@ func badFlags(t *testing.T) []struct {
 		{"sandbox chroot of two", []string{"--aio", "a:" + dir, "--aio", "b:" + dir, "--sandbox", "chroot"},
 			"--sandbox chroot wants one --aio, not 2"},
 		{"sandbox chroot of nothing", []string{"--sandbox", "chroot"}, "--sandbox chroot wants one --aio, not 0"},
+		{"modcaps", []string{"--modcaps", "sys_admin"},
+			`invalid argument "sys_admin" for "--modcaps" flag: "sys_admin" is not +CAPABILITY or -CAPABILITY`},
 		{"seccomp", []string{"--seccomp", "trap"}, `invalid argument "trap" for "--seccomp" flag: "trap" is not a seccomp`},
 		{"aio no such directory", []string{"--aio", "a:" + dir + "/none"}, "--aio: stat "},
 		{"aio no directory", []string{"--aio", "a:" + file}, "--aio: " + file + " is not a directory"},

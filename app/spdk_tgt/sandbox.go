@@ -82,6 +82,7 @@ func (s *stage) serveOutside(stderr io.Writer) int {
 type containment struct {
 	mode   sandbox.Mode
 	filter sandbox.Filter
+	noPass bool // the kernel cannot be given files of the host: CAP_SYS_ADMIN is not kept
 
 	host     *fusedev.RemoteHost // nil: this process mounts by itself
 	hasLocks bool                // those of its CPUs were taken before
@@ -145,6 +146,7 @@ func contain(cfg *config, in *sandbox.Inside, s *stage) (*containment, error) {
 func containInside(cfg *config, in *sandbox.Inside, s *stage) (*containment, error) {
 	unix.CloseOnExec(s.Sock)
 	c := &containment{mode: in.Options.Mode, filter: s.Filter, host: fusedev.NewRemoteHost(s.Sock), hasLocks: s.HasLocks}
+	c.noPass = in.Options.Keep()&(1<<unix.CAP_SYS_ADMIN) == 0
 	for i := range cfg.aio {
 		o := &cfg.aio[i].opts
 		o.Root, o.Proc = in.Options.Root(in.Options.Exports[i].Path), in.Proc
@@ -181,7 +183,7 @@ func (c *config) containment() (*containment, error) {
 }
 
 func (c *config) sandboxOptions(mode sandbox.Mode) (*sandbox.Options, error) {
-	o := &sandbox.Options{Mode: mode}
+	o := &sandbox.Options{Mode: mode, MoreCaps: c.moreCaps, LessCaps: c.lessCaps}
 	for _, a := range c.aio {
 		root, err := filepath.EvalSymlinks(a.opts.Root)
 		if err != nil {
@@ -264,5 +266,10 @@ func setSandbox(c *config, v string) (err error) {
 func setSeccomp(c *config, v string) (err error) {
 	c.seccomp, err = sandbox.ParseFilter(v)
 	c.seccompAsked = true
+	return err
+}
+
+func setModcaps(c *config, v string) (err error) {
+	c.moreCaps, c.lessCaps, err = sandbox.ParseCaps(v)
 	return err
 }

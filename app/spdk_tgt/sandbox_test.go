@@ -71,7 +71,7 @@ func TestSandbox(t *testing.T) {
 			c.checkStatus(test.seccomp, test.caps)
 			c.checkNamespaces(test.namespaces)
 			c.signal(syscall.SIGTERM)
-			if code := c.end(); code != exitOK || strings.Contains(c.stderr.String(), progName+": ") {
+			if code := c.end(); code != exitOK {
 				t.Errorf("exit code %d, stderr %q", code, &c.stderr)
 			}
 			if isMounted(t, dir) {
@@ -268,7 +268,7 @@ func TestSandboxOfAnotherPath(t *testing.T) {
 		t.Error(err)
 	}
 	c.signal(syscall.SIGINT)
-	if code := c.end(); code != exitOK || strings.Contains(c.stderr.String(), progName+": ") {
+	if code := c.end(); code != exitOK {
 		t.Errorf("exit code %d, stderr %q", code, &c.stderr)
 	}
 }
@@ -372,6 +372,7 @@ shift
 exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -ec '
 prog=$1 export=$2 dir=$3
 shift 3
+: > "$export/../out"
 "$prog" --disable-cpumask-locks --aio "data0:$export" --mount "data0=$dir" "$@" > "$export/../out" 2>&1 &
 pid=$!
 n=0

@@ -204,7 +204,7 @@ func (tg *target) mount(ctx context.Context, spec mountSpec) error {
 		Host:       tg.jail.host,
 		Log:        tg.a.Log(),
 
-		NoPassthrough: tg.cfg.noPass,
+		NoPassthrough: tg.cfg.noPass || tg.jail.noPass,
 	})
 	if err != nil {
 		tg.deleteDispatcher(m)

@@ -96,6 +96,7 @@ func TestPolicy(t *testing.T) {
 		{"its limits", unix.SYS_PRLIMIT64, [6]uint64{0, 7}, allow},
 		{"another's limits", unix.SYS_PRLIMIT64, [6]uint64{1, 7}, kill},
 		{"clone of a device", unix.SYS_IOCTL, [6]uint64{3, 0x8004e500}, allow},
+		{"flags of a file", unix.SYS_IOCTL, [6]uint64{3, unix.FS_IOC_GETFLAGS}, allow},
 		{"keys for a terminal", unix.SYS_IOCTL, [6]uint64{0, unix.TIOCSTI}, kill},
 		{"keys, in disguise", unix.SYS_IOCTL, [6]uint64{0, 1<<32 | unix.TIOCSTI}, kill},
 		{"a socket", unix.SYS_SOCKET, [6]uint64{unix.AF_INET}, kill},

@@ -7,15 +7,20 @@ import (
 )
 
 // Keep returns the capabilities that stay, as bits: those that acting on files as any user takes, which is what
-// virtiofsd keeps.
+// virtiofsd keeps, and what the options say about that.
 func (o *Options) Keep() uint64 {
 	const files = 1<<unix.CAP_CHOWN | 1<<unix.CAP_DAC_OVERRIDE | 1<<unix.CAP_FOWNER | 1<<unix.CAP_FSETID |
 		1<<unix.CAP_SETGID | 1<<unix.CAP_SETUID | 1<<unix.CAP_MKNOD | 1<<unix.CAP_SETFCAP
+	keep := uint64(files)
 	if o.FileHandles {
-		return files | 1<<unix.CAP_DAC_READ_SEARCH
+		keep |= 1 << unix.CAP_DAC_READ_SEARCH
 	}
-	return files
+	return (keep | o.MoreCaps) &^ o.LessCaps
 }
+
+// passes says whether files are given to the kernel, which opens, maps and executes them for clients with the rights of
+// the process.
+func (o *Options) passes() bool { return o.Keep()&(1<<unix.CAP_SYS_ADMIN) != 0 }
 
 type capSets [2]unix.CapUserData
 

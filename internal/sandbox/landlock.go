@@ -64,6 +64,9 @@ func (o *Options) grants(program string) ([]grant, error) {
 		if e.ReadOnly {
 			rights = readRights
 		}
+		if o.passes() {
+			rights |= unix.LANDLOCK_ACCESS_FS_EXECUTE
+		}
 		list = append(list, grant{e.Path, rights, true})
 	}
 	for _, path := range append(slices.Clone(readable), "/proc/self") {

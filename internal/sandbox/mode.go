@@ -78,6 +78,9 @@ type Options struct {
 	// cannot have Landlock, which does not know where such a file is. Whoever takes the process over can then open any
 	// file of the file systems that the exported directories lie on, by a handle that he makes up.
 	FileHandles bool
+
+	// MoreCaps are capabilities that stay beside the usual ones, and LessCaps are some that do not, as bits.
+	MoreCaps, LessCaps uint64
 }
 
 func (o *Options) check() error {

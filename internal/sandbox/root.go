@@ -19,6 +19,7 @@ const newRoot = "/proc"
 type mounted struct {
 	from, to string
 	readOnly bool
+	exec     bool // programs in it can be executed, or mapped
 	need     bool // it must be there
 	tree     int  // the clone, not attached to anything yet
 }
@@ -56,7 +57,7 @@ func (o *Options) mounts(pid int) []mounted {
 	for _, e := range slices.SortedFunc(slices.Values(o.Exports), byPath) {
 		// What lies in another export is there with that, and has to stay writable through it.
 		if !slices.ContainsFunc(list, func(m mounted) bool { return isBelow(e.Path, m.to) && (!m.readOnly || e.ReadOnly) }) {
-			list = append(list, mounted{from: e.Path, to: e.Path, readOnly: e.ReadOnly, need: true})
+			list = append(list, mounted{from: e.Path, to: e.Path, readOnly: e.ReadOnly, exec: o.passes(), need: true})
 		}
 	}
 	if len(list) > 0 && list[0].to == "/" {
@@ -83,7 +84,10 @@ func (m *mounted) clone() error {
 		return fmt.Errorf("sandbox: open_tree of %s: %w", m.from, err)
 	}
 	m.tree = tree
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC}
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV}
+	if !m.exec {
+		attr.Attr_set |= unix.MOUNT_ATTR_NOEXEC
+	}
 	if m.readOnly {
 		attr.Attr_set |= unix.MOUNT_ATTR_RDONLY
 	}

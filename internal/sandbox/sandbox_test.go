@@ -307,3 +307,25 @@ func TestRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestParseCaps(t *testing.T) {
+	for text, want := range map[string][2]uint64{
+		"+sys_admin":               {1 << unix.CAP_SYS_ADMIN, 0},
+		"+SYS_ADMIN:-cap_mknod":    {1 << unix.CAP_SYS_ADMIN, 1 << unix.CAP_MKNOD},
+		"-chown:+chown":            {1 << unix.CAP_CHOWN, 0},
+		"+checkpoint_restore:+bpf": {1<<unix.CAP_CHECKPOINT_RESTORE | 1<<unix.CAP_BPF, 0},
+	} {
+		if more, less, err := ParseCaps(text); err != nil || more != want[0] || less != want[1] {
+			t.Errorf("%q: %#x, %#x, %v, want %#x", text, more, less, err, want)
+		}
+	}
+	for _, text := range []string{"", "sys_admin", "+", "+-", "+sys_admin:", "+god", "+cap_", "++-"} {
+		if more, less, err := ParseCaps(text); err == nil {
+			t.Errorf("%q: %#x, %#x", text, more, less)
+		}
+	}
+	o := Options{FileHandles: true, MoreCaps: 1 << unix.CAP_SYS_ADMIN, LessCaps: 1 << unix.CAP_MKNOD}
+	if got := o.Keep() ^ (&Options{}).Keep(); got != 1<<unix.CAP_SYS_ADMIN|1<<unix.CAP_MKNOD|1<<unix.CAP_DAC_READ_SEARCH {
+		t.Errorf("the difference is %#x", got)
+	}
+}

@@ -69,6 +69,12 @@ func policy(pid uint32, fileHandles bool) []rule {
 		// No new code.
 		{unix.SYS_MMAP, []condition{{2, unix.PROT_EXEC, 0}}},
 		{unix.SYS_MPROTECT, []condition{{2, unix.PROT_EXEC, 0}}},
+		// The flags of files, for lsattr(1) and chattr(1): FS_IOC_GETFLAGS, _SETFLAGS, _GETVERSION and _FSGETXATTR of
+		// linux/fs.h.
+		{unix.SYS_IOCTL, []condition{{1, ^uint32(0), unix.FS_IOC_GETFLAGS}}},
+		{unix.SYS_IOCTL, []condition{{1, ^uint32(0), unix.FS_IOC_SETFLAGS}}},
+		{unix.SYS_IOCTL, []condition{{1, ^uint32(0), 0x80087601}}},
+		{unix.SYS_IOCTL, []condition{{1, ^uint32(0), 0x801c581f}}},
 		// The only device that it talks to. linux/fuse.h: FUSE_DEV_IOC_CLONE, _BACKING_OPEN and _BACKING_CLOSE.
 		{unix.SYS_IOCTL, []condition{{1, ^uint32(0), 0x8004e500}}},
 		{unix.SYS_IOCTL, []condition{{1, ^uint32(0), 0x4010e501}}},
