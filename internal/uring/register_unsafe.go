@@ -106,3 +106,8 @@ func bufRing(mem []byte, entries uint32) (bufs []Buf, tail *uint32) {
 
 // memAddr returns where mapped memory is.
 func memAddr(mem []byte) uint64 { return uint64(sys.Addr(mem)) }
+
+func (r *Ring) registerRestrictions(list []Restriction) syscall.Errno {
+	_, errno := r.register(IORING_REGISTER_RESTRICTIONS, slicePtr(list), uint32(len(list)))
+	return errno
+}
