@@ -3,6 +3,8 @@ package aio
 import (
 	"github.com/spdk-go/spdk-go/fsdev"
 	"github.com/spdk-go/spdk-go/internal/sys"
+	"github.com/spdk-go/spdk-go/internal/uring"
+	"github.com/spdk-go/spdk-go/iochannel"
 )
 
 // SetHook has fn called by workers before each job.
@@ -32,3 +34,6 @@ func TableLen(a *Aio) (n int) {
 
 // SwitchesUsers says whether files are made as who asks for them.
 func SwitchesUsers(a *Aio) bool { return a.creds.switches }
+
+// RingOf returns the ring of a thread's channel, nil if it has none.
+func RingOf(ch *iochannel.Channel) *uring.Ring { return iochannel.Ctx[channel](ch).ring.r }

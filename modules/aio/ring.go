@@ -27,13 +27,17 @@ type ring struct {
 
 const ringEntries = 128
 
+// ringOps are the operations that start prepares beside transfers. The ring takes no others, whoever submits them: they
+// would have the rights that the process had when the ring was made, and no filter of system calls sees them.
+var ringOps = []uint8{uring.IORING_OP_FSYNC, uring.IORING_OP_FALLOCATE}
+
 // open makes the ring, if that is possible. A thread may move to another reactor, so that it is a ring for any.
 func (r *ring) open(c *channel) {
 	r.c = c
 	if c.a.o.NoRing {
 		return
 	}
-	u, err := uring.Open(uring.Options{Entries: ringEntries})
+	u, err := uring.Open(uring.Options{Entries: ringEntries, Flags: uring.IORING_SETUP_R_DISABLED})
 	if err != nil {
 		return
 	}
@@ -42,7 +46,14 @@ func (r *ring) open(c *channel) {
 		_ = u.Close()
 		return
 	}
-	if err = u.RegisterEventfd(r.wake, false); err == nil {
+	err = u.RegisterEventfd(r.wake, false)
+	if err == nil {
+		err = u.RestrictToQueue(ringOps...)
+	}
+	if err == nil {
+		err = u.Enable()
+	}
+	if err == nil {
 		r.intr, err = c.t.RegisterInterruptExt("aio_ring", r.wake, reactor.FDOpts{Type: reactor.FDTypeEventfd}, wakeRing, r)
 	}
 	if err != nil {
