@@ -23,14 +23,20 @@ type workload struct {
 	foreign bool // nothing but programs that nobody here wrote
 	heavy   bool // takes too long for the race detector and for directories that are not ours
 	whole   bool // only where the cell is whole, or the only one
+	full    bool // neither in short mode nor under the race detector
+	varied  bool // what the cache policy matters most to
 }
+
+// now says whether there is time for the workload in this mode.
+func (w *workload) now() bool { return !w.full || !testing.Short() && !raceEnabled }
 
 // workloads in order of growing demands, so that the first failure says most.
 var workloads = []workload{
 	{name: "semantics", run: runSemantics},
-	{name: "append", run: runAppend},
+	{name: "append", run: runAppend, varied: true},
 	{name: "locks", run: runLocks},
 	{name: "model", run: runModel},
+	{name: "fsx", run: runFsx, varied: true},
 	{name: "sqlite", run: runSqlite},
 	{name: "fio", run: runFio, foreign: true},
 	{name: "tar", run: runTar, foreign: true},
@@ -42,7 +48,7 @@ var workloads = []workload{
 // TestPlainDirectory runs the workloads where no code of ours is involved: what fails here is the workload's fault.
 func TestPlainDirectory(t *testing.T) {
 	for _, w := range workloads {
-		if w.heavy || testing.Short() && w.foreign {
+		if w.heavy || w.whole && !*long || testing.Short() && w.foreign {
 			continue // what foreign programs say about a plain directory matters least
 		}
 		t.Run(w.name, func(t *testing.T) {
@@ -88,27 +94,62 @@ func TestMatrix(t *testing.T) {
 		t.Run(fmt.Sprintf("reactors=%d/cache=%s", c.reactors, c.cache), func(t *testing.T) {
 			c.whole, c.cases = c.whole || *long, c.cases || *long
 			runCell(t, c, targetOptions{reactors: c.reactors, cache: c.cache}, func(w *workload) bool {
-				return !(w.heavy && raceEnabled || w.whole && !c.whole && len(cells) > 1)
+				return w.now() && !(w.heavy && raceEnabled || w.whole && !c.whole && len(cells) > 1)
 			})
 		})
 	}
 }
 
-// TestAio runs what is not heavy on directories of the host: one that is in memory, and in the long form one on
-// whatever temporary files are on.
+// aioMatrix is the same for a directory of the host. Only the first cell runs all workloads but the heaviest; with
+// -long every one runs them all.
+var aioMatrix = []aioCell{
+	{cell: cell{reactors: 2, cache: "auto", cases: true}},
+	{cell: cell{reactors: 1, cache: "none"}},
+	{cell: cell{reactors: 1, cache: "auto"}},
+	{cell: cell{reactors: 1, cache: "always"}},
+	{cell: cell{reactors: 2, cache: "none"}},
+	{cell: cell{reactors: 2, cache: "always"}},
+	{cell: cell{reactors: 2, cache: "always"}, options: ",writeback"},
+}
+
+type aioCell struct {
+	cell
+	options string // of --aio
+}
+
+// TestAio runs workloads on directories of the host: one that is in memory, and in the long form one on whatever
+// temporary files are on.
 func TestAio(t *testing.T) {
 	needMount(t)
 	places := map[string]string{"tmpfs": tmpfsDir(t)}
 	if *long {
 		places["disk"] = t.TempDir()
 	}
+	cells := aioMatrix
+	if testing.Short() || raceEnabled {
+		cells = cells[:1]
+	}
 	for place, dir := range places {
-		t.Run(place, func(t *testing.T) {
-			c := cell{reactors: 2, cache: "auto", cases: true}
-			runCell(t, c, targetOptions{reactors: c.reactors, cache: c.cache, export: dir}, func(w *workload) bool {
-				return !w.heavy && !(raceEnabled && w.foreign)
+		for i, c := range cells {
+			name := fmt.Sprintf("%s/reactors=%d/cache=%s%s", place, c.reactors, c.cache, c.options)
+			t.Run(name, func(t *testing.T) {
+				c.long, c.whole, c.cases = i == 0 && *long, *long, c.cases || *long
+				export := filepath.Join(dir, fmt.Sprint(i))
+				if err := os.Mkdir(export, 0o755); err != nil {
+					t.Fatal(err)
+				}
+				o := targetOptions{reactors: c.reactors, cache: c.cache, export: export + c.options}
+				runCell(t, c.cell, o, func(w *workload) bool {
+					switch {
+					case *long:
+						return i == 0 || !w.heavy
+					case i > 0:
+						return w.varied
+					}
+					return w.now() && !w.heavy && !(raceEnabled && w.foreign)
+				})
 			})
-		})
+		}
 	}
 }
 

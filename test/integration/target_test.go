@@ -27,7 +27,7 @@ type targetOptions struct {
 	reactors int    // 1 or 2
 	cache    string // none, auto or always
 	mount    string // an existing directory; empty for a fresh one
-	export   string // a directory to export with aio; empty for memfs
+	export   string // a directory to export with aio, and options behind commas; empty for memfs
 	extra    []string
 }
 
