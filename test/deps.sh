@@ -9,10 +9,14 @@ want=(
 	"tar tar"
 	"diff diffutils"
 	"fio fio"
+	"dbench dbench"
+	"/usr/share/dbench/client.txt dbench"
+	"stress-ng stress-ng"
 	"sqlite3 sqlite3"
 	"fusermount3 fuse3"
 	"umount mount"
-	"gcc gcc"                         # the race detector links with it
+	"gcc gcc"                         # the race detector links with it, and tests compile C
+	"ar binutils"
 	"/usr/include/stdlib.h libc6-dev" # likewise
 )
 

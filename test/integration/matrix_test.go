@@ -23,7 +23,7 @@ type workload struct {
 	foreign bool // nothing but programs that nobody here wrote
 	heavy   bool // takes too long for the race detector and for directories that are not ours
 	whole   bool // only where the cell is whole, or the only one
-	full    bool // neither in short mode nor under the race detector
+	full    bool // only where the cell is long, neither in short mode nor under the race detector
 	varied  bool // what the cache policy matters most to
 }
 
@@ -41,6 +41,9 @@ var workloads = []workload{
 	{name: "fio", run: runFio, foreign: true},
 	{name: "tar", run: runTar, foreign: true},
 	{name: "git", run: runGit, foreign: true},
+	{name: "compile", run: runCompile, foreign: true, full: true},
+	{name: "dbench", run: runDbench, foreign: true, full: true},
+	{name: "stress", run: runStress, foreign: true, full: true},
 	{name: "copy", run: runCopy, foreign: true, heavy: true},
 	{name: "build", run: runBuild, foreign: true, heavy: true, whole: true},
 }
@@ -48,7 +51,7 @@ var workloads = []workload{
 // TestPlainDirectory runs the workloads where no code of ours is involved: what fails here is the workload's fault.
 func TestPlainDirectory(t *testing.T) {
 	for _, w := range workloads {
-		if w.heavy || w.whole && !*long || testing.Short() && w.foreign {
+		if w.heavy || w.full && !*long || testing.Short() && w.foreign {
 			continue // what foreign programs say about a plain directory matters least
 		}
 		t.Run(w.name, func(t *testing.T) {
@@ -94,6 +97,9 @@ func TestMatrix(t *testing.T) {
 		t.Run(fmt.Sprintf("reactors=%d/cache=%s", c.reactors, c.cache), func(t *testing.T) {
 			c.whole, c.cases = c.whole || *long, c.cases || *long
 			runCell(t, c, targetOptions{reactors: c.reactors, cache: c.cache}, func(w *workload) bool {
+				if w.full && !c.long && !*long {
+					return false
+				}
 				return w.now() && !(w.heavy && raceEnabled || w.whole && !c.whole && len(cells) > 1)
 			})
 		})
