@@ -63,6 +63,28 @@ func runKillWrite(w *worker, j *job) syscall.Errno {
 	return errno
 }
 
+// runKillFallocate is FALLOCATE, which clears set-ID bits if it is told to.
+func runKillFallocate(w *worker, j *job) syscall.Errno {
+	if j.io.Mode&fsdev.FlagKillSuidgid == 0 {
+		return runFallocate(w, j)
+	}
+	w.thread.dropFsetid()
+	errno := runFallocate(w, j)
+	w.thread.restoreFsetid()
+	return errno
+}
+
+// runKillCopy is COPY_FILE_RANGE, likewise.
+func runKillCopy(w *worker, j *job) syscall.Errno {
+	if j.io.Flags&fsdev.FlagKillSuidgid == 0 {
+		return runCopy(w, j)
+	}
+	w.thread.dropFsetid()
+	errno := runCopy(w, j)
+	w.thread.restoreFsetid()
+	return errno
+}
+
 // truncateAs is truncate as a SETATTR asks for it.
 func (w *worker) truncateAs(j *job, size uint64) syscall.Errno {
 	if j.io.Flags&fsdev.SetAttrKillSuidgid == 0 {

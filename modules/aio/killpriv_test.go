@@ -89,13 +89,27 @@ func TestPrivilegesEndWithTheContent(t *testing.T) {
 				skip(t, needsRoot)
 			}
 			c := direct(t, r)
-			f := c.open("prog", syscall.O_RDWR)
+			must(t, os.WriteFile(filepath.Join(dir, "source"), []byte("source"), 0o644))
+			f, source := c.open("prog", syscall.O_RDWR), c.open("source", syscall.O_RDONLY)
 			changes := []struct {
 				name    string
 				change  func(kill bool)
 				already bool // the bits go whoever asks
 			}{
 				{name: "WRITE", change: func(kill bool) { f.write(syscall.O_RDWR | flagIf(kill, fsdev.FlagKillSuidgid)) }},
+				{name: "FALLOCATE", change: func(kill bool) {
+					c.want("FALLOCATE", 0, func(done func(syscall.Errno)) syscall.Errno {
+						return c.desc.Fallocate(c.ch, 0, f.obj, f.h, flagIf(kill, fsdev.FlagKillSuidgid), 0, 10,
+							func(_ any, _ *iochannel.Channel, errno syscall.Errno) { done(errno) }, nil)
+					})
+				}},
+				{name: "COPY_FILE_RANGE", change: func(kill bool) {
+					c.want("COPY_FILE_RANGE", 0, func(done func(syscall.Errno)) syscall.Errno {
+						return c.desc.CopyFileRange(c.ch, 0, source.obj, source.h, 0, f.obj, f.h, 0, 1,
+							flagIf(kill, fsdev.FlagKillSuidgid),
+							func(_ any, _ *iochannel.Channel, errno syscall.Errno, _ uint64) { done(errno) }, nil)
+					})
+				}},
 				{name: "SETATTR of the size", change: func(kill bool) {
 					c.setattr(f.obj, fsdev.Attr{Size: 3}, fsdev.SetAttrSize|flagIf(kill, fsdev.SetAttrKillSuidgid), 0)
 				}},
@@ -173,6 +187,24 @@ func TestKillingWritesStayOnTheThread(t *testing.T) {
 	write(1)
 	for range 5 {
 		write(1)
+	}
+}
+
+// TestProgramsAreNotLent wants a file with set-ID bits to be read and written by requests, which say whether the bits
+// are to go.
+func TestProgramsAreNotLent(t *testing.T) {
+	dir := tempDir(t, "")
+	path := filepath.Join(dir, "prog")
+	must(t, os.WriteFile(path, []byte("program"), 0o755))
+	r := newRig(t, aio.Opts{Root: dir})
+	c := direct(t, r)
+	f := c.open("prog", syscall.O_RDWR)
+	for mode, want := range map[uint32]syscall.Errno{0o755: 0, 0o4755: syscall.EOPNOTSUPP, 0o2755: syscall.EOPNOTSUPP} {
+		must(t, unix.Chmod(path, mode))
+		errno := r.a.Backing(c.desc, f.obj, f.h, func(any, int) syscall.Errno { return 0 }, nil)
+		if errno != want {
+			t.Errorf("mode %#o: %v, want %v", mode, errno, want)
+		}
 	}
 }
 

@@ -103,11 +103,12 @@ func (r *ring) start(j *job) bool {
 		}
 		op.SQE.PrepFsync(fd, flags)
 	case fsdev.IOFallocate:
-		if io.Offset > math.MaxInt64 || io.Length > math.MaxInt64 {
+		// A thread of the kernel would act as the process, with CAP_FSETID.
+		if io.Offset > math.MaxInt64 || io.Length > math.MaxInt64 || io.Mode&fsdev.FlagKillSuidgid != 0 {
 			r.q.Drop(op)
 			return false
 		}
-		op.SQE.PrepFallocate(fd, io.Mode&^fsdev.FlagKillSuidgid, int64(io.Offset), int64(io.Length))
+		op.SQE.PrepFallocate(fd, io.Mode, int64(io.Offset), int64(io.Length))
 	}
 	j.state, j.inRing = jobRunning, true
 	j.handle = r.q.Start(op)

@@ -3,6 +3,7 @@ package fusedev
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -138,7 +139,25 @@ func (s *Session) BackingStats() BackingStats {
 	return BackingStats{Open: opened - closed, Opened: opened, Refused: b.refused.Load()}
 }
 
+// backingOpen registers a file without CAP_FSETID. The kernel writes as the thread that has registered the file,
+// whoever the client is, and would leave a program its set-ID bits otherwise.
 func backingOpen(dev, fd int) (id int32, errno syscall.Errno) {
+	const fsetid = 1 << unix.CAP_FSETID
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var caps [2]unix.CapUserData
+	if err := unix.Capget(&hdr, &caps[0]); err != nil {
+		return 0, unix.EPERM
+	}
+	if caps[0].Effective&fsetid != 0 {
+		without := caps
+		without[0].Effective &^= fsetid
+		if err := unix.Capset(&hdr, &without[0]); err != nil {
+			return 0, unix.EPERM
+		}
+		defer func() { _ = unix.Capset(&hdr, &caps[0]) }() // what is permitted can be had again
+	}
 	n, errno := sys.Ioctl(dev, fuseabi.FUSE_DEV_IOC_BACKING_OPEN, fuseabi.Bytes(&fuseabi.BackingMap{Fd: int32(fd)}))
 	if errno != 0 {
 		return 0, errno
