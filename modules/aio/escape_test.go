@@ -175,8 +175,8 @@ func (w *escape) node() uint64 {
 	return w.nodes[w.rnd.IntN(len(w.nodes))]
 }
 
-// pending is a request and what has to be known of its reply.
-type pending struct {
+// sent is a request and what has to be known of its reply.
+type sent struct {
 	a    *answer
 	kind string
 	node uint64
@@ -186,10 +186,10 @@ type pending struct {
 // round sends some requests at once and looks at the replies.
 func (w *escape) round() {
 	w.Helper()
-	var all []pending
+	var all []sent
 	for range 1 + w.rnd.IntN(8) {
 		kind, node, fh, op := w.request()
-		all = append(all, pending{w.start(op), kind, node, fh})
+		all = append(all, sent{w.start(op), kind, node, fh})
 		w.sent++
 	}
 	for _, p := range all {
@@ -289,7 +289,7 @@ func (w *escape) request() (kind string, node, fh uint64, op opFunc) {
 }
 
 // check looks at a reply.
-func (w *escape) check(p pending) {
+func (w *escape) check(p sent) {
 	w.Helper()
 	rep := &p.a.r
 	if rep.Errno != 0 {
