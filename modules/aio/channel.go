@@ -55,6 +55,7 @@ type job struct {
 	bufs   [][]byte // data: what the ring is given
 	moved  int      // data: bytes that were moved before; READDIR: entries that were taken
 	inRing bool
+	killed bool // the file may have lost set-ID bits
 	handle ringHandle
 	begun  uint64 // ticks
 }
@@ -117,7 +118,7 @@ func (c *channel) freeJob(j *job) *fsdev.IO {
 	}
 	clear(j.bufs)
 	j.io, j.run, j.n, j.n2, j.h, j.h2, j.bufs, j.moved = nil, nil, nil, nil, nil, nil, j.bufs[:0], 0
-	j.inRing, j.state = false, jobIdle
+	j.inRing, j.killed, j.state = false, false, jobIdle
 	j.doneNext = c.free
 	c.free = j
 	return io
@@ -167,10 +168,15 @@ func (c *channel) complete(j *job, errno syscall.Errno) {
 		c.completeWoken(j.woken)
 		j.woken = nil
 	}
-	if j.io.Type == fsdev.IOReaddir {
+	switch j.io.Type {
+	case fsdev.IOReaddir:
 		var done bool
 		if done, errno = c.emit(j, errno); !done {
 			return
+		}
+	case fsdev.IOWrite, fsdev.IOFopen:
+		if j.killed {
+			c.tellKilled(j)
 		}
 	}
 	c.a.reply(c.freeJob(j), errno)

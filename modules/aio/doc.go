@@ -84,7 +84,8 @@
 // worker that has put CAP_FSETID aside: the host clears them in one with the change. A WRITE goes to a worker for that
 // only if the file has such bits, which is looked for once a second while there are such writes; so what the host sets
 // is noticed a second late. security.capability is for the host's kernel, which takes it away by itself. A process
-// without CAP_FSETID cannot keep the bits when they need not go.
+// without CAP_FSETID cannot keep the bits when they need not go. Clients are told that the mode has changed, since the
+// kernel of the one that has written does not think so.
 //
 // # Extended attributes
 //

@@ -59,6 +59,7 @@ func runKillWrite(w *worker, j *job) syscall.Errno {
 	w.thread.restoreFsetid()
 	if errno == 0 && j.io.OutSize > 0 {
 		n.cleanUntil.CompareAndSwap(seen, sys.Ticks()+cleanTicks)
+		j.killed = true
 	}
 	return errno
 }
@@ -85,6 +86,13 @@ func runKillCopy(w *worker, j *job) syscall.Errno {
 	return errno
 }
 
+// tellKilled tells clients that the mode of a file is not what they think. Who has written to the file or truncated it
+// by opening it gets no attributes for an answer, and its kernel goes on to run the program as the owner until it asks.
+func (c *channel) tellKilled(j *job) {
+	obj := j.io.Object
+	c.a.fsdev.Notify(c.t, nil, &fsdev.Notification{Type: fsdev.NotifyInvalInode, Object: obj, Offset: fsdev.NoData})
+}
+
 // truncateAs is truncate as a SETATTR asks for it.
 func (w *worker) truncateAs(j *job, size uint64) syscall.Errno {
 	if j.io.Flags&fsdev.SetAttrKillSuidgid == 0 {
@@ -96,17 +104,19 @@ func (w *worker) truncateAs(j *job, size uint64) syscall.Errno {
 	return errno
 }
 
-// reopenAs is reopen as an open with those flags asks for it.
-func (w *worker) reopenAs(n *node, cl *client, flags uint32) (fd int, errno syscall.Errno) {
+// reopenAs is reopen as an open with those flags asks for it. killed says that the file may have lost set-ID bits.
+func (w *worker) reopenAs(n *node, cl *client, flags uint32) (fd int, killed bool, errno syscall.Errno) {
 	const kills = fsdev.FlagKillSuidgid | unix.O_TRUNC
 	host := w.a.hostFlags(cl, flags)
 	if flags&kills != kills {
-		return w.reopen(n, host)
+		fd, errno = w.reopen(n, host)
+		return fd, false, errno
 	}
+	had := sys.Statx(n.fd, empty, statxAt, unix.STATX_MODE, &w.stx) != 0 || setIDs(uint32(w.stx.Mode)) != 0
 	w.thread.dropFsetid()
 	fd, errno = w.reopen(n, host)
 	w.thread.restoreFsetid()
-	return fd, errno
+	return fd, had && errno == 0, errno
 }
 
 // dropFsetid puts CAP_FSETID aside, if the thread has it, until restoreFsetid.

@@ -12,6 +12,7 @@ import (
 	"github.com/spdk-go/spdk-go/fsdev"
 	"github.com/spdk-go/spdk-go/iochannel"
 	"github.com/spdk-go/spdk-go/modules/aio"
+	"github.com/spdk-go/spdk-go/reactor"
 )
 
 // file is one that a client without a dispatcher has open.
@@ -204,6 +205,46 @@ func TestProgramsAreNotLent(t *testing.T) {
 		errno := r.a.Backing(c.desc, f.obj, f.h, func(any, int) syscall.Errno { return 0 }, nil)
 		if errno != want {
 			t.Errorf("mode %#o: %v, want %v", mode, errno, want)
+		}
+	}
+}
+
+// TestLostPrivilegesAreTold wants clients to hear that a file has lost its set-ID bits, and of nothing else.
+func TestLostPrivilegesAreTold(t *testing.T) {
+	dir := tempDir(t, "")
+	must(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o644))
+	r := newRig(t, aio.Opts{Root: dir})
+	if !aio.SwitchesUsers(r.a) {
+		skip(t, needsRoot)
+	}
+	c := direct(t, r)
+	f := c.open("file", syscall.O_RDWR)
+	told := 0
+	c.desc.SetNotify(func(_ *reactor.Thread, _ *fsdev.Fsdev, n *fsdev.Notification, _ any) {
+		if n.Type == fsdev.NotifyInvalInode && n.Object == f.obj && n.Offset == fsdev.NoData {
+			told++
+		}
+	}, nil)
+	for _, tc := range []struct {
+		what   string
+		mode   uint32
+		change func()
+		want   int
+	}{
+		{"WRITE", 0o755, func() { f.write(syscall.O_RDWR | fsdev.FlagKillSuidgid) }, 0},
+		{"WRITE", 0o6755, func() { f.write(syscall.O_RDWR | fsdev.FlagKillSuidgid) }, 1},
+		{"WRITE that kills nothing", 0o6755, func() { f.write(syscall.O_RDWR) }, 0},
+		{"FOPEN", 0o755, func() { c.open("file", syscall.O_RDWR|syscall.O_TRUNC|fsdev.FlagKillSuidgid) }, 0},
+		{"FOPEN", 0o4755, func() { c.open("file", syscall.O_RDWR|syscall.O_TRUNC|fsdev.FlagKillSuidgid) }, 1},
+		{"FOPEN without O_TRUNC", 0o4755, func() { c.open("file", syscall.O_RDWR|fsdev.FlagKillSuidgid) }, 0},
+	} {
+		c.setattr(f.obj, fsdev.Attr{Mode: tc.mode}, fsdev.SetAttrMode, 0)
+		told = 0
+		tc.change()
+		if tc.want > 0 {
+			r.until(func() bool { return told == tc.want })
+		} else if told > 0 {
+			t.Errorf("%s of mode %#o: told %d times", tc.what, tc.mode, told)
 		}
 	}
 }

@@ -46,7 +46,8 @@ func runOpen(w *worker, j *job) syscall.Errno {
 	if errno := w.a.mayOpen(j.n, j.io.Flags); errno != 0 {
 		return errno
 	}
-	fd, errno := w.reopenAs(j.n, cl, j.io.Flags)
+	fd, killed, errno := w.reopenAs(j.n, cl, j.io.Flags)
+	j.killed = killed
 	if errno != 0 {
 		return errno
 	}
@@ -119,7 +120,7 @@ func (w *worker) createExisting(j *job) syscall.Errno {
 	errno := w.a.mayOpen(n, j.io.Flags)
 	if errno == 0 {
 		var fd int
-		if fd, errno = w.reopenAs(n, cl, j.io.Flags); errno == 0 {
+		if fd, _, errno = w.reopenAs(n, cl, j.io.Flags); errno == 0 { // the answer has the attributes
 			j.io.OutHandle, errno = w.a.addHandle(cl, n, fd, j.io.Flags)
 		}
 	}
