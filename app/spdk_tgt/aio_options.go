@@ -54,6 +54,8 @@ var aioOptions = []aioOption{
 		"beginning", func(o *aio.Opts) { o.SecurityLabel = true }),
 	aioToggle("direct-io", "pass O_DIRECT on to the file system of the directory, unless the kernel of the client caches "+
 		"writes", func(o *aio.Opts) { o.DirectIO = true }),
+	aioToggle("no-open", "with --cache always and --no-passthrough, do without requests that open and close files",
+		func(o *aio.Opts) { o.NoOpen = true }),
 	aioToggle("skip-rw", "for benchmarks: answer reads and writes without touching data", func(o *aio.Opts) {
 		o.SkipRW = true
 	}),

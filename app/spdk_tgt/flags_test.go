@@ -61,9 +61,10 @@ func TestParseArgs(t *testing.T) {
 		{"timeouts", []string{"--entry-timeout=1.5", "--attr-timeout=0"},
 			config{entryTimeout: 1500 * time.Millisecond, attrTimeout: -1}},
 		{"aio extended attributes",
-			[]string{"--aio", "a:" + dir + ",max-write=64K,skip-rw,direct-io,security-label,posix-acl," +
+			[]string{"--aio", "a:" + dir + ",max-write=64K,skip-rw,no-open,direct-io,security-label,posix-acl," +
 				"xattrmap=/ok/all/system./system./ :map:trusted.:user.=.:"},
 			config{aio: []aioSpec{{"a", aio.Opts{Root: dir, PosixACL: true, SecurityLabel: true, DirectIO: true, SkipRW: true,
+				NoOpen:   true,
 				MaxWrite: 64 << 10,
 				XattrMap: "/ok/all/system./system./ :map:trusted.:user.=.:"}}}}},
 		{"short flag", []string{"-m", mask}, config{cpumask: cpuset}},

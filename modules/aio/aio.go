@@ -73,6 +73,9 @@ type Opts struct {
 	// SkipRW completes READ and WRITE without touching data or file, to measure everything else: what is read is
 	// whatever the memory for it held before.
 	SkipRW bool
+	// NoOpen lets a client that caches everything read, write and list files that it has not opened, with a descriptor
+	// for each file that it has read or written, until it forgets the file.
+	NoOpen bool
 }
 
 func (o *Opts) setDefaults() error {
@@ -152,6 +155,7 @@ type Aio struct {
 	creds   credentials
 	ids     *idMaps // nil: they are the host's
 	xattrs  xattrMap
+	nobody  client // whose the handles are that no client has opened
 	locks   *locks.Device
 	youth   uint64 // ticks for which a job cannot be aborted
 }
@@ -232,7 +236,12 @@ func (o *Opts) openProc() (int, error) {
 // close closes everything. Nobody uses the export any more.
 func (a *Aio) close() {
 	a.handles.Range(func(id uint64, h *handle) { _ = unix.Close(h.fd) })
-	a.objects.Range(func(_ uint64, n *node) { _ = unix.Close(n.fd) })
+	a.objects.Range(func(_ uint64, n *node) {
+		_ = unix.Close(n.fd)
+		if h := n.data.Load(); h != nil {
+			_ = unix.Close(h.fd)
+		}
+	})
 	_ = unix.Close(a.proc)
 }
 
@@ -284,6 +293,7 @@ type createParams struct {
 	Writeback bool   `json:"enable_writeback_cache"`
 	MaxWrite  uint32 `json:"max_write"`
 	SkipRW    bool   `json:"skip_rw"`
+	NoOpen    bool   `json:"no_open,omitempty"`
 	ReadOnly  bool   `json:"read_only,omitempty"`
 	Devices   bool   `json:"allow_devices,omitempty"`
 
@@ -304,7 +314,8 @@ func (a *Aio) ConfigJSON(f *fsdev.Fsdev) []fsdev.ConfigCall {
 		Name: f.Name(), Root: a.o.Root, Xattr: a.o.Xattr, Writeback: a.o.Writeback, MaxWrite: a.o.MaxWrite,
 		ReadOnly: a.o.ReadOnly, Devices: a.o.Devices, NoKillPriv: a.o.NoKillPriv,
 		TranslateUID: a.o.TranslateUID, TranslateGID: a.o.TranslateGID,
-		XattrMap: a.o.XattrMap, PosixACL: a.o.PosixACL, Label: a.o.SecurityLabel, DirectIO: a.o.DirectIO, SkipRW: a.o.SkipRW,
+		XattrMap: a.o.XattrMap, PosixACL: a.o.PosixACL, Label: a.o.SecurityLabel, DirectIO: a.o.DirectIO,
+		SkipRW: a.o.SkipRW, NoOpen: a.o.NoOpen,
 	}}}
 }
 

@@ -55,6 +55,7 @@ type job struct {
 	bufs   [][]byte // data: what the ring is given
 	moved  int      // data: bytes that were moved before; READDIR: entries that were taken
 	inRing bool
+	own    bool // its handles, or one of them, are its own
 	killed bool // the file may have lost set-ID bits
 	handle ringHandle
 	begun  uint64 // ticks
@@ -118,7 +119,7 @@ func (c *channel) freeJob(j *job) *fsdev.IO {
 	}
 	clear(j.bufs)
 	j.io, j.run, j.n, j.n2, j.h, j.h2, j.bufs, j.moved = nil, nil, nil, nil, nil, nil, j.bufs[:0], 0
-	j.inRing, j.killed, j.state = false, false, jobIdle
+	j.inRing, j.own, j.killed, j.state = false, false, false, jobIdle
 	j.doneNext = c.free
 	c.free = j
 	return io

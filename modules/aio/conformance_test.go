@@ -24,7 +24,7 @@ func TestConformance(t *testing.T) {
 		for _, o := range []struct {
 			name string
 			opts aio.Opts
-		}{{"ring", aio.Opts{PosixACL: true}}, {"workers", aio.Opts{Xattr: true, NoRing: true}}} {
+		}{{"ring", aio.Opts{PosixACL: true}}, {"workers", aio.Opts{Xattr: true, NoRing: true, NoOpen: true}}} {
 			t.Run(p.name+"/"+o.name, func(t *testing.T) {
 				fsdevtest.Run(t, fsdevtest.Options{
 					New: func(tb testing.TB, th *reactor.Thread, name string) *fsdev.Fsdev {

@@ -13,10 +13,18 @@ import (
 
 // data is READ and WRITE: what the page cache has, or takes, is moved here, and the rest is a job.
 func (c *channel) data(io *fsdev.IO) syscall.Errno {
+	if c.a.withoutHandle(io) {
+		return c.nodeData(io)
+	}
 	h, errno := c.a.handleOf(io.Desc(), io.Object, io.Handle)
 	if errno != 0 {
 		return errno
 	}
+	return c.dataBy(io, h)
+}
+
+// dataBy is data by a handle, whose reference it takes.
+func (c *channel) dataBy(io *fsdev.IO, h *handle) (errno syscall.Errno) {
 	moved, kills := 0, false
 	switch {
 	case h.dir != nil:

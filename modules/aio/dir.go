@@ -59,7 +59,7 @@ func (c *channel) enterDir(j *job) {
 
 // leaveDir ends a READDIR, and queues the one that waits.
 func (c *channel) leaveDir(j *job) {
-	if j.io.Type != fsdev.IOReaddir {
+	if j.io.Type != fsdev.IOReaddir || j.own {
 		return
 	}
 	s := j.h.dir
@@ -78,7 +78,7 @@ func (c *channel) leaveDir(j *job) {
 
 // leaveWaiting takes a READDIR out of those that wait and says whether it was there.
 func (c *channel) leaveWaiting(j *job) bool {
-	if j.io.Type != fsdev.IOReaddir {
+	if j.io.Type != fsdev.IOReaddir || j.own {
 		return false
 	}
 	s := j.h.dir
@@ -192,6 +192,9 @@ func (w *worker) statEntry(d *node, e *dirEntry) syscall.Errno {
 // it has been queued again. What the client has taken counts, so that such a request does not fail any more: the client
 // comes back for the rest.
 func (c *channel) emit(j *job, errno syscall.Errno) (bool, syscall.Errno) {
+	if j.h == nil { // it was to be opened, and could not be
+		return true, errno
+	}
 	s := j.h.dir
 	io := j.io
 	taken := errno == 0

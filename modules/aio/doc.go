@@ -108,6 +108,9 @@
 // what the disk does not take from where it is goes through memory of a worker. A client that caches writes has no
 // such handles.
 //
+// With [Opts].NoOpen a client that caches everything need not open anything. A file that is read or written so has a
+// descriptor as long as it is known; what else wants a handle opens the file for itself, in each request.
+//
 // Locks, of flock(2) and of fcntl(2) on byte ranges, are between the clients of the module (package internal/locks):
 // processes of the host neither see them nor are excluded by them, and their own locks exclude nobody here. A request
 // for one may wait, and is refused (EDEADLK) if its owner would wait for itself. Byte-range locks of an owner end with
@@ -120,7 +123,6 @@
 //
 // # What is not there
 //
-//   - Files without a handle (NoOpen).
 //   - IOCTL knows the flags, version and attributes of lsattr(1), and of these clients can only set flags that do not
 //     concern how the host stores files, or whose project they are; the rest is ENOTTY.
 //   - A node has a descriptor for as long as it is known: RLIMIT_NOFILE bounds how many can be. LOOKUP is EMFILE then.

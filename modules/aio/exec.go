@@ -128,6 +128,7 @@ func (c *channel) mount(io *fsdev.IO) syscall.Errno {
 	io.Mount.MaxWrite = min(io.Mount.MaxWrite, c.a.o.MaxWrite)
 	io.Mount.SuppGroup = c.a.creds.switches
 	io.Mount.KillPriv = !c.a.o.NoKillPriv
+	io.Mount.NoOpen = c.a.o.NoOpen
 	io.Mount.PosixACL = c.a.o.PosixACL
 	io.Mount.SecurityCtx = c.a.o.SecurityLabel
 	io.Mount.PosixLocks = true
@@ -180,7 +181,12 @@ func (c *channel) check(io *fsdev.IO, op *operation, n *node, h **handle, n2 **n
 			return syscall.EBADF
 		}
 	} else if op.flags&handled != 0 {
-		return syscall.EBADF
+		if !c.a.withoutHandle(io) {
+			return syscall.EBADF
+		}
+		if errno := checkOwnHandle(op, n); errno != 0 {
+			return errno
+		}
 	}
 	if op.flags&changes != 0 && c.a.o.ReadOnly {
 		return syscall.EROFS
@@ -247,7 +253,12 @@ func (c *channel) begin(io *fsdev.IO, op *operation, n *node, h *handle, n2 *nod
 		return syscall.ENOSYS
 	}
 	j := c.newJob(io, op.run)
-	if op.flags&handled2 != 0 {
+	if op.flags&handled2 != 0 && io.Handle2 == 0 && c.a.o.NoOpen {
+		if errno := checkOwnHandle(op, n2); errno != 0 {
+			c.freeJob(j)
+			return errno
+		}
+	} else if op.flags&handled2 != 0 {
 		var errno syscall.Errno
 		if j.h2, errno = c.a.handleOf(io.Desc(), io.Object2, io.Handle2); errno == 0 && n2.isDir() {
 			errno = syscall.EBADF
@@ -258,7 +269,12 @@ func (c *channel) begin(io *fsdev.IO, op *operation, n *node, h *handle, n2 *nod
 		}
 	}
 	j.n, j.h, j.n2 = n, h, n2
-	c.start(j, op)
+	if op.flags&handled != 0 && (h == nil || op.flags&handled2 != 0 && j.h2 == nil) {
+		j.run, j.own = runOwnHandle, true
+		c.a.pool.push(j)
+	} else {
+		c.start(j, op)
+	}
 	return errLater
 }
 

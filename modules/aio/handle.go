@@ -21,6 +21,7 @@ type handle struct {
 	client *client
 	refs   atomic.Int64 // one while it is open, calls and jobs under way
 	dir    *dirState    // of a directory
+	nodes  bool         // it is node.data, and has no reference to the node
 	align  uint32       // of memory, if the file is open with O_DIRECT; else 0
 
 	// RWF_NOWAIT is not for reads, or writes, here.
@@ -143,7 +144,9 @@ func (a *Aio) putHandle(h *handle) {
 	if h.refs.Add(-1) == 0 {
 		h.closing.fd = h.fd
 		a.pool.close(&h.closing)
-		a.put(h.node)
+		if !h.nodes {
+			a.put(h.node)
+		}
 	}
 }
 

@@ -34,6 +34,8 @@ type node struct {
 	refs  atomic.Int64 // clients that hold lookups, handles, jobs and calls under way; the root has one more
 	locks locks.File
 
+	data atomic.Pointer[handle] // what is read and written without a handle, see noopen.go
+
 	cleanUntil atomic.Uint64 // ticks, up to which the file is taken to have no set-ID bits
 
 	mu    sys.Spin
@@ -77,6 +79,7 @@ func (a *Aio) get(obj fsdev.FileObject) *node {
 // put takes a reference away. The last one ends the node.
 func (a *Aio) put(n *node) {
 	if n.refs.Add(-1) == 0 {
+		a.endData(n)
 		a.objects.Free(uint64(n.obj))
 		a.nodes.remove(n)
 		a.locks.EndFile(&n.locks)
