@@ -36,6 +36,8 @@ var aioOptions = []aioOption{
 			o.MaxWrite, err = parseMaxWrite(val)
 			return err
 		}},
+	aioToggle("notify", "have the kernel forget what others change on the host, so that it can keep things for long; "+
+		"needs CAP_SYS_ADMIN, and is not for writeback", func(o *aio.Opts) { o.Notify = true }),
 	{"workers", "N", "threads for what has to wait, else one per CPU and at least 4", setAioWorkers},
 	aioToggle("no-killpriv", "leave it to the kernel of the client to take set-user-ID bits and capabilities from files "+
 		"that change", func(o *aio.Opts) { o.NoKillPriv = true }),

@@ -291,6 +291,9 @@ func setAio(c *config, v string) error {
 			return err
 		}
 	}
+	if spec.opts.Notify && spec.opts.Writeback {
+		return errors.New("notify and writeback do not go together")
+	}
 	c.aio = append(c.aio, spec)
 	return nil
 }

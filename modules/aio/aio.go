@@ -41,6 +41,9 @@ type Opts struct {
 	// Proc is a descriptor of /proc/self/fd, for a process that cannot open that any more, as after chroot(2). The
 	// export uses a duplicate. 0: it is opened.
 	Proc int
+	// Notify watches the host for changes, and tells clients what they must not have in their caches any more. It
+	// needs CAP_SYS_ADMIN and cannot go with Writeback.
+	Notify bool
 	// NoRing leaves data that has to be waited for to the workers too, as where there is no io_uring.
 	NoRing bool
 	// NoKillPriv leaves it to clients to take set-user-ID bits and security.capability from files that change. The
@@ -96,6 +99,10 @@ func (o *Opts) setDefaults() error {
 	}
 	if o.Locks == 0 {
 		o.Locks = 1 << 18
+	}
+	if o.Notify && o.Writeback {
+		return fmt.Errorf("aio: notify and writeback: a client that caches writes goes by its own sizes and times, "+
+			"whatever it is told: %w", syscall.EINVAL)
 	}
 	if o.Workers < 0 || o.Workers > 1024 || o.Handles < 0 || o.Handles > math.MaxInt32 || o.Locks < 0 {
 		return fmt.Errorf("aio: %d workers, %d handles, %d locks: %w", o.Workers, o.Handles, o.Locks, syscall.EINVAL)
@@ -157,7 +164,8 @@ type Aio struct {
 	xattrs  xattrMap
 	nobody  client // whose the handles are that no client has opened
 	locks   *locks.Device
-	youth   uint64 // ticks for which a job cannot be aborted
+	watch   *watcher // nil unless Opts.Notify
+	youth   uint64   // ticks for which a job cannot be aborted
 }
 
 // Create exports a directory and registers it with fsdev under name. On the app thread.
@@ -196,10 +204,12 @@ func Create(t *reactor.Thread, name string, o Opts) (*Aio, error) {
 		}
 	}
 	if err != nil {
+		a.watch.stop()
 		a.pool.stop()
 		a.close()
 		return nil, fmt.Errorf("aio: create %q: %w", name, err)
 	}
+	a.watch.start(t)
 	return a, nil
 }
 
@@ -221,6 +231,13 @@ func (a *Aio) open() error {
 		_ = unix.Close(proc)
 		_ = unix.Close(fd)
 		return fmt.Errorf("the attributes of the root directory %q: %w", a.o.Root, err)
+	}
+	if a.o.Notify {
+		if a.watch, err = newWatcher(a, fd); err != nil {
+			_ = unix.Close(proc)
+			_ = unix.Close(fd)
+			return err
+		}
 	}
 	a.root, _, _ = a.adopt(fd, &st, a.learnSpeed(fd, &st))
 	return nil
@@ -270,6 +287,7 @@ func (a *Aio) IOChannel(t *reactor.Thread) *iochannel.Channel { return a.iodev.G
 func (a *Aio) Destruct(t *reactor.Thread, done func(t *reactor.Thread, err error)) {
 	a.iodev.Unregister(t, func(t *reactor.Thread, _ any) {
 		go func() { // waits for the workers, which close what there is to close
+			a.watch.stop()
 			a.pool.stop()
 			a.close()
 			if t.SendMsgWait(a.pool.ctx, destructed, &destruct{done}) != nil {
@@ -304,6 +322,7 @@ type createParams struct {
 	PosixACL     bool     `json:"posix_acl,omitempty"`
 	Label        bool     `json:"security_label,omitempty"`
 	DirectIO     bool     `json:"allow_direct_io,omitempty"`
+	Notify       bool     `json:"notify,omitempty"`
 }
 
 // ConfigJSON implements [fsdev.DeviceConfig].
@@ -312,7 +331,7 @@ type createParams struct {
 func (a *Aio) ConfigJSON(f *fsdev.Fsdev) []fsdev.ConfigCall {
 	return []fsdev.ConfigCall{{Method: "fsdev_aio_create", Params: createParams{
 		Name: f.Name(), Root: a.o.Root, Xattr: a.o.Xattr, Writeback: a.o.Writeback, MaxWrite: a.o.MaxWrite,
-		ReadOnly: a.o.ReadOnly, Devices: a.o.Devices, NoKillPriv: a.o.NoKillPriv,
+		ReadOnly: a.o.ReadOnly, Devices: a.o.Devices, NoKillPriv: a.o.NoKillPriv, Notify: a.o.Notify,
 		TranslateUID: a.o.TranslateUID, TranslateGID: a.o.TranslateGID,
 		XattrMap: a.o.XattrMap, PosixACL: a.o.PosixACL, Label: a.o.SecurityLabel, DirectIO: a.o.DirectIO,
 		SkipRW: a.o.SkipRW, NoOpen: a.o.NoOpen,

@@ -42,6 +42,7 @@ type node struct {
 	first hold // the rest is in first.next
 
 	next    *node // in the table
+	watched watchedNode
 	closing closing
 }
 
@@ -83,6 +84,7 @@ func (a *Aio) put(n *node) {
 		a.objects.Free(uint64(n.obj))
 		a.nodes.remove(n)
 		a.locks.EndFile(&n.locks)
+		a.watch.remove(n)
 		n.closing.fd = n.fd
 		a.pool.close(&n.closing)
 	}
@@ -107,6 +109,7 @@ func (a *Aio) addLookup(n *node, c *client) {
 			h.n++
 			if h.n == 1 {
 				n.refs.Add(1)
+				n.watched.since.Store(sys.Ticks())
 			}
 			n.mu.Unlock()
 			return
@@ -146,11 +149,13 @@ func (a *Aio) forget(n *node, c *client, k uint64) {
 }
 
 // adopt returns the node of the file that fd, an O_PATH descriptor, stands for, with one more reference. It takes fd,
-// or, if there is a node already, says which descriptor is left to be closed. Errors: ENFILE (fd is left).
+// or, if there is a node already, says which descriptor is left to be closed. The attributes may be read again.
+// Errors: ENFILE (fd is left).
 func (a *Aio) adopt(fd int, st *unix.Statx_t, sp speed) (n *node, left int, ok bool) {
 	key := keyOf(st)
 	hash := key.hash()
 	if n := a.nodes.find(key, hash); n != nil {
+		a.watch.settle(n, st)
 		return n, fd, true
 	}
 	n = &node{key: key, typ: uint32(st.Mode) & unix.S_IFMT, speed: sp, fd: fd}
@@ -160,10 +165,14 @@ func (a *Aio) adopt(fd int, st *unix.Statx_t, sp speed) (n *node, left int, ok b
 		return nil, fd, false
 	}
 	n.obj = fsdev.FileObject(id)
+	a.watch.add(n) // before others can find it
 	if old := a.nodes.insert(n, hash); old != nil {
+		a.watch.remove(n)
 		a.objects.Free(id)
+		a.watch.settle(old, st)
 		return old, fd, true
 	}
+	a.watch.settle(n, st)
 	return n, -1, true
 }
 

@@ -16,3 +16,5 @@ func skip(tb testing.TB, why reason) {
 	tb.Helper()
 	tb.Skip(string(why))
 }
+
+const noWatch reason = "this user may not watch a file system, or fanotify cannot: run as root"

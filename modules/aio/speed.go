@@ -41,6 +41,9 @@ func (a *Aio) learnSpeed(fd int, st *unix.Statx_t) speed {
 	if unix.Fstatfs(fd, &fs) == nil {
 		sp = speedOfType(uint32(fs.Type))
 	}
+	if a.watch != nil {
+		_ = a.watch.mark(fd) // what cannot be watched is not
+	}
 	for {
 		old := a.speeds.Load()
 		list := append(slices.Clone(*old), deviceSpeed{keyOf(st).dev, sp})
