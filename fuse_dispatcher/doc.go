@@ -43,7 +43,7 @@
 //	SETUPMAPPING,          through a [Mapper]; ENOSYS without
 //	REMOVEMAPPING
 //
-// Handled here: INIT and DESTROY; INTERRUPT, which aborts a request on whichever channel; and
+// Handled here: INIT and DESTROY; INTERRUPT, which aborts a lock or IOCTL on whichever channel; and
 // NOTIFY_REPLY, which answers [Dispatcher.Retrieve]. ACCESS, BMAP and everything unknown are
 // ENOSYS.
 //

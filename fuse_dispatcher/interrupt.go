@@ -8,10 +8,15 @@ import (
 	"github.com/spdk-go/spdk-go/reactor"
 )
 
-// doInterrupt aborts the request that the client names, on whichever channel it is. There
-// is no reply if it is found, whether it can be aborted or not: its own reply is the
-// answer. If it is not, or the module cannot be asked for want of an IO, the reply is
-// EAGAIN, and the client's kernel asks again unless the request has completed meanwhile.
+// doInterrupt aborts the request that the client names, on whichever channel it is, if it is
+// SETLKW, which flock(2) is too, or IOCTL. There is no reply if it is found, whether it can be
+// aborted or not: its own reply is the answer. If it is not, or the module cannot be asked for
+// want of an IO, the reply is EAGAIN, and the client's kernel asks again unless the request has
+// completed meanwhile.
+//
+// The client's kernel sends INTERRUPT for whatever is under way when a program gets any signal,
+// and most programs do not know that a rename(2) or a read(2) of a file can fail with EINTR: on
+// a local file system neither does. SPDK aborts them.
 func doInterrupt(r *request) {
 	if r.c.abort(args[InterruptIn](r).Unique) {
 		r.end(0)
@@ -43,7 +48,7 @@ func interruptDone(_ *reactor.Thread, ctx any, status syscall.Errno) {
 func (c *channel) abort(unique uint64) bool {
 	for r := range c.reqs.Out() {
 		if r.active && r.hdr.Unique == unique && r.hdr.Opcode != FUSE_INTERRUPT && r.hdr.Opcode != FUSE_NOTIFY_REPLY {
-			return r.abort()
+			return !r.op.mayEnd || r.abort()
 		}
 	}
 	return false

@@ -204,6 +204,41 @@ func TestBatchForgetOutlastsAnEmptyPool(t *testing.T) {
 	}
 }
 
+// startLock has a request wait for a lock.
+func startLock(b *bed, i int) *reply {
+	return b.Start(i, FUSE_SETLKW, node, 16,
+		Bytes(&LkIn{Lk: FileLock{Type: syscall.F_WRLCK}, LkFlags: FUSE_LK_FLOCK}))
+}
+
+// Only what a program expects to fail with EINTR is aborted at a signal.
+func TestInterruptIsForWhatMayFailWithEINTR(t *testing.T) {
+	for _, c := range handlerCases {
+		want := c.Op == FUSE_SETLKW || c.Op == FUSE_IOCTL
+		t.Run(c.Name(), func(t *testing.T) {
+			b := newLockSession(t, true)
+			b.FS.Do = b.FS.Hold
+			aborts := 0
+			b.FS.Abort = func(io *fsdev.IO) {
+				aborts++
+				io.Complete(syscall.EALREADY)
+			}
+			w := b.Start(0, c.Op, node, c.Room, c.Parts()...)
+			if len(b.FS.Pending) == 0 {
+				return // it does not reach the module, and is done
+			}
+			if r := b.Do(0, FUSE_INTERRUPT, 0, 16, u64(w.Hdr.Unique)); r.Errno != 0 || r.Len != 0 {
+				t.Errorf("INTERRUPT: %v, reply of %d bytes", r.Errno, r.Len)
+			}
+			if (aborts == 1) != want || w.Done != 0 {
+				t.Errorf("the module was asked %d times to abort", aborts)
+			}
+			b.FS.Do, b.FS.Abort = nil, nil
+			b.FS.Release(0)
+			b.PollThreads()
+		})
+	}
+}
+
 func TestInterruptEndsARequestOnAnyChannel(t *testing.T) {
 	for _, room := range []int{0, 16, 4096} { // it needs none
 		for target := range 3 {
@@ -214,8 +249,7 @@ func TestInterruptEndsARequestOnAnyChannel(t *testing.T) {
 					b.FS.Do = b.FS.Hold
 					var waiting []*reply
 					for i := range 3 {
-						waiting = append(waiting, b.Start(i, FUSE_SETLKW, node, 16,
-							Bytes(&LkIn{Lk: FileLock{Type: syscall.F_WRLCK}, LkFlags: FUSE_LK_FLOCK})))
+						waiting = append(waiting, startLock(b, i))
 					}
 					r := b.Do(from, FUSE_INTERRUPT, 0, room, u64(waiting[target].Hdr.Unique))
 					if r.Errno != 0 || r.Len != 0 {
@@ -255,7 +289,7 @@ func TestInterruptIsAnsweredOnlyToBeSentAgain(t *testing.T) {
 	// What cannot be stopped ends in its own time.
 	b.FS.Do = b.FS.Hold
 	b.FS.Abort = func(io *fsdev.IO) { io.Complete(syscall.EALREADY) }
-	w := b.Start(1, FUSE_STATFS, node, 96)
+	w := startLock(b, 1)
 	if r := b.Do(0, FUSE_INTERRUPT, 0, 16, u64(w.Hdr.Unique)); r.Errno != 0 || r.Len != 0 || w.Done != 0 {
 		t.Errorf("INTERRUPT: %v, reply of %d bytes; the request completed %d times", r.Errno, r.Len, w.Done)
 	}
@@ -266,7 +300,7 @@ func TestInterruptIsAnsweredOnlyToBeSentAgain(t *testing.T) {
 	}
 	// Without an IO to ask the module with, the client has to come again.
 	b.FS.Abort = nil
-	w = b.Start(0, FUSE_STATFS, node, 96)
+	w = startLock(b, 0)
 	release := b.Exhaust()
 	for i := range 2 {
 		if r := b.Do(i, FUSE_INTERRUPT, 0, 16, u64(w.Hdr.Unique)); r.Errno != syscall.EAGAIN {
@@ -291,9 +325,9 @@ func TestInterruptLeavesOtherClientsAlone(t *testing.T) {
 	b.D, b.Chans[0] = d, d.IOChannel(b.T)
 	b.Init(45)
 	b.FS.Do = b.FS.Hold
-	theirs := b.Start(0, FUSE_STATFS, node, 96) // the second request of its channel
+	theirs := startLock(b, 0) // the second request of its channel
 	b.D, firstChan, b.Chans[0] = first, b.Chans[0], firstChan
-	mine := b.Start(0, FUSE_STATFS, node, 96) // and of this
+	mine := startLock(b, 0) // and of this
 	b.Do(0, FUSE_INTERRUPT, 0, 16, u64(mine.Hdr.Unique))
 	if mine.Done != 1 || theirs.Done != 0 {
 		t.Errorf("INTERRUPT ended %d of my requests and %d of another client", mine.Done, theirs.Done)

@@ -21,6 +21,7 @@ type opcode struct {
 	noReply   bool   // never a reply
 	mayReply  bool   // a reply, if there is room, but usually none
 	control   bool   // INIT, DESTROY: need no session
+	mayEnd    bool   // with EINTR, when the client's program gets a signal
 	handler   func(r *request)
 }
 
@@ -60,13 +61,13 @@ func init() {
 		FUSE_FSYNCDIR:        {name: "FSYNCDIR", argSize: 16, handler: doFsyncdir},
 		FUSE_GETLK:           {name: "GETLK", argSize: 48, replySize: 24, handler: doGetlk},
 		FUSE_SETLK:           {name: "SETLK", argSize: 48, handler: doSetlk},
-		FUSE_SETLKW:          {name: "SETLKW", argSize: 48, handler: doSetlkw},
+		FUSE_SETLKW:          {name: "SETLKW", argSize: 48, mayEnd: true, handler: doSetlkw},
 		FUSE_ACCESS:          {name: "ACCESS", handler: notSupported},
 		FUSE_CREATE:          {name: "CREATE", argSize: 16, names: 1, replySize: createOutSize, handler: doCreate},
 		FUSE_INTERRUPT:       {name: "INTERRUPT", argSize: 8, mayReply: true, handler: doInterrupt},
 		FUSE_BMAP:            {name: "BMAP", handler: notSupported},
 		FUSE_DESTROY:         {name: "DESTROY", control: true, handler: doDestroy},
-		FUSE_IOCTL:           {name: "IOCTL", argSize: 32, replySize: ioctlOutSize, handler: doIoctl},
+		FUSE_IOCTL:           {name: "IOCTL", argSize: 32, replySize: ioctlOutSize, mayEnd: true, handler: doIoctl},
 		FUSE_POLL:            {name: "POLL", argSize: 24, replySize: 8, handler: doPoll},
 		FUSE_NOTIFY_REPLY:    {name: "NOTIFY_REPLY", argSize: 40, noReply: true, handler: doNotifyReply},
 		FUSE_BATCH_FORGET:    {name: "BATCH_FORGET", argSize: 8, noReply: true, handler: doBatchForget},

@@ -165,7 +165,6 @@ type Aio struct {
 	nobody  client // whose the handles are that no client has opened
 	locks   *locks.Device
 	watch   *watcher // nil unless Opts.Notify
-	youth   uint64   // ticks for which a job cannot be aborted
 }
 
 // Create exports a directory and registers it with fsdev under name. On the app thread.
@@ -180,7 +179,6 @@ func Create(t *reactor.Thread, name string, o Opts) (*Aio, error) {
 	}
 	a := &Aio{
 		o:       o,
-		youth:   youthTicks,
 		objects: fsdev.NewHandleTable[node](maxNodes),
 		handles: fsdev.NewHandleTable[handle](o.Handles),
 		locks:   locks.NewDevice(o.Locks, maxWaiters),

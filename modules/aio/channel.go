@@ -8,7 +8,6 @@ import (
 
 	"github.com/spdk-go/spdk-go/fsdev"
 	"github.com/spdk-go/spdk-go/internal/locks"
-	"github.com/spdk-go/spdk-go/internal/sys"
 	"github.com/spdk-go/spdk-go/iochannel"
 	"github.com/spdk-go/spdk-go/reactor"
 )
@@ -58,7 +57,6 @@ type job struct {
 	own    bool // its handles, or one of them, are its own
 	killed bool // the file may have lost set-ID bits
 	handle ringHandle
-	begun  uint64 // ticks
 }
 
 func (a *Aio) createChannel(ch *iochannel.Channel, c *channel) syscall.Errno {
@@ -97,7 +95,7 @@ func (c *channel) newJob(io *fsdev.IO, run func(w *worker, j *job) syscall.Errno
 		c.free = j.doneNext
 		j.doneNext = nil
 	}
-	j.io, j.run, j.begun = io, run, sys.Ticks()
+	j.io, j.run = io, run
 	io.Ctx = j
 	return j
 }
@@ -183,13 +181,6 @@ func (c *channel) complete(j *job, errno syscall.Errno) {
 	c.a.reply(c.freeJob(j), errno)
 }
 
-// youth is how long a job cannot be aborted, in nanoseconds. A client's kernel asks for that at every signal, and a
-// program does not expect that rename(2) is interrupted because its run time sends signals around; what will be done in
-// a moment is left to end.
-const youth = 100e6
-
-var youthTicks = uint64(youth * float64(sys.TicksHz()) / 1e9)
-
 // abort is ABORT. Errors: EALREADY.
 func (c *channel) abort(target *fsdev.IO) syscall.Errno {
 	switch x := target.Ctx.(type) {
@@ -202,8 +193,6 @@ func (c *channel) abort(target *fsdev.IO) syscall.Errno {
 		}
 	case *job:
 		switch {
-		case sys.Ticks()-x.begun < c.a.youth:
-			return syscall.EALREADY
 		case x.inRing:
 			return c.ring.cancel(x)
 		case x.io.Type == fsdev.IOReaddir && x.moved > 0:

@@ -66,3 +66,30 @@ func (c *client) create(name string, mode uint32, by *fsdev.Creator) (errno sysc
 	}
 	return errno
 }
+
+// outcome is how a request has ended.
+type outcome struct {
+	done  bool
+	errno syscall.Errno
+}
+
+// end implements [fsdev.StatusCplFunc].
+func (o *outcome) end(_ any, _ *iochannel.Channel, errno syscall.Errno) { *o = outcome{true, errno} }
+
+// sized implements [fsdev.SizeCplFunc] and keeps the size in n.
+func (o *outcome) sized(n *uint64) fsdev.SizeCplFunc {
+	return func(_ any, _ *iochannel.Channel, errno syscall.Errno, size uint64) {
+		*o, *n = outcome{true, errno}, size
+	}
+}
+
+// abort asks for the early end of a request, which may have ended.
+func (c *client) abort(unique uint64) {
+	c.Helper()
+	var o outcome
+	if errno := c.desc.Abort(c.ch, unique, o.end, nil); errno == 0 {
+		c.until(func() bool { return o.done })
+	} else if errno != syscall.ENOENT {
+		c.Fatal(errno)
+	}
+}

@@ -47,8 +47,9 @@
 //
 // # Aborts
 //
-// A job that waits for a worker, or is the ring's, can be given up after a tenth of a second, which a client's kernel
-// asks for at signals; a younger one ends as if nobody had asked. What a worker is at cannot be stopped.
+// A job that waits for a worker, or is the ring's, can be given up, which happens when its client leaves, or the device
+// is removed or reset. What a worker is at cannot be stopped. The signals of a client's program end nothing but its
+// wait for a lock: as on a local disk, all else ends in its own time.
 //
 // # Containment
 //

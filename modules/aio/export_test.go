@@ -2,7 +2,6 @@ package aio
 
 import (
 	"github.com/spdk-go/spdk-go/fsdev"
-	"github.com/spdk-go/spdk-go/internal/sys"
 	"github.com/spdk-go/spdk-go/internal/uring"
 	"github.com/spdk-go/spdk-go/iochannel"
 )
@@ -11,12 +10,6 @@ import (
 func SetHook(a *Aio, fn func(t fsdev.IOType)) {
 	a.pool.hook = func(j *job) { fn(j.io.Type) }
 }
-
-// NoYouth lets every job be aborted.
-func NoYouth(a *Aio) { a.youth = 0 }
-
-// Youth lets none, for an hour.
-func Youth(a *Aio) { a.youth = 3600 * sys.TicksHz() }
 
 // Counts returns how many nodes and handles there are.
 func Counts(a *Aio) (nodes, handles int) { return a.objects.Len(), a.handles.Len() }

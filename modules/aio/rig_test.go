@@ -52,7 +52,6 @@ func newRig(tb testing.TB, o aio.Opts) *rig {
 	if r.a, err = aio.Create(r.t, "aio0", o); err != nil {
 		tb.Fatal(err)
 	}
-	aio.NoYouth(r.a)
 	if r.disp, err = fusedispatcher.Create(r.t, fusedispatcher.Opts{FsdevName: "aio0", MaxRequests: 256}); err != nil {
 		tb.Fatal(err)
 	}

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/iochannel"
 	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/transport/loopback"
 )
@@ -76,8 +78,12 @@ func TestStalledWorkers(t *testing.T) {
 	// Now the last one.
 	stuck = append(stuck, r.start(r.mkdir(root, "last")))
 	r.until(func() bool { return hanging.Load() == workers })
-	waiting := r.start(r.mkdirLike(root))
-	interrupted := r.c.LastUnique()
+	c := direct(t, r)
+	var waiting outcome
+	c.desc.Symlink(c.ch, 1, c.root, []byte("symlink"), []byte("x"), &fsdev.Creator{}, func(_ any, _ *iochannel.Channel,
+		errno syscall.Errno, _ fsdev.FileObject, _ *fsdev.Attr) {
+		waiting = outcome{true, errno}
+	}, nil)
 	for range 100 {
 		for _, op := range quick {
 			a := r.start(op)
@@ -91,10 +97,10 @@ func TestStalledWorkers(t *testing.T) {
 		t.Error("there is a worker too many")
 	}
 	// What waits for a worker can be given up.
-	r.do(func(fn loopback.ReplyFunc, ctx any) syscall.Errno { return r.c.Interrupt(interrupted, fn, ctx) })
+	c.abort(1)
 	r.until(func() bool { return waiting.done })
-	if waiting.r.Errno != syscall.EINTR {
-		t.Errorf("given up, it ends with %v", waiting.r.Errno)
+	if waiting.errno != syscall.EINTR {
+		t.Errorf("given up, it ends with %v", waiting.errno)
 	}
 	for _, a := range stuck {
 		if a.done {
@@ -127,37 +133,44 @@ func TestReaddirsOfOneHandleTakeTurns(t *testing.T) {
 		must(t, os.WriteFile(filepath.Join(dir, fmt.Sprint("file", i)), nil, 0o644))
 	}
 	r := newRig(t, aio.Opts{Root: dir})
-	fh := r.ok(func(fn loopback.ReplyFunc, ctx any) syscall.Errno { return r.c.Opendir(root, 0, fn, ctx) }).r.Handle
+	c := direct(t, r)
+	var h fsdev.FileHandle
+	c.desc.Opendir(c.ch, 0, c.root, 0, func(_ any, _ *iochannel.Channel, _ syscall.Errno, fh fsdev.FileHandle) {
+		h = fh
+	}, nil)
+	r.until(func() bool { return h != 0 })
 	hanging, release := stall(r, fsdev.IOReaddir)
-	var all []*answer
-	var uniques []uint64
-	for i := range 6 {
-		buf := make([]byte, 1024)
-		all = append(all, r.start(func(fn loopback.ReplyFunc, ctx any) syscall.Errno {
-			return r.c.Readdir(root, fh, 0, i%2 == 0, buf, fn, ctx)
-		}))
-		uniques = append(uniques, r.c.LastUnique())
+	var all [6]outcome
+	var names [len(all)][]string
+	for i := range all {
+		take := func(_ any, _ *iochannel.Channel, name []byte, _ fsdev.FileObject, _ *fsdev.Attr, _ uint64) bool {
+			names[i] = append(names[i], string(name))
+			return len(names[i]) < 30
+		}
+		c.desc.Readdir(c.ch, uint64(10+i), c.root, h, 0, i%2 == 0, take, all[i].end, nil)
 	}
 	r.until(func() bool { return hanging.Load() == 1 })
-	r.do(func(fn loopback.ReplyFunc, ctx any) syscall.Errno { return r.c.Interrupt(uniques[3], fn, ctx) })
+	c.abort(10 + 3)
 	r.until(func() bool { return all[3].done })
-	if all[3].r.Errno != syscall.EINTR {
-		t.Errorf("given up, it ends with %v", all[3].r.Errno)
+	if all[3].errno != syscall.EINTR {
+		t.Errorf("given up, it ends with %v", all[3].errno)
 	}
 	if n := hanging.Load(); n != 1 {
 		t.Errorf("%d of one handle run at a time", n)
 	}
 	release()
-	for i, a := range all {
-		r.until(func() bool { return a.done })
-		if i != 3 && (a.r.Errno != 0 || len(a.data) == 0) {
-			t.Errorf("request %d: %v, %d bytes", i, a.r.Errno, len(a.data))
+	for i := range all {
+		r.until(func() bool { return all[i].done })
+		if i != 3 && (all[i].errno != 0 || len(names[i]) == 0) {
+			t.Errorf("request %d: %v, %d entries", i, all[i].errno, len(names[i]))
 		}
 	}
-	if string(all[0].data) == "" || string(all[1].data) != string(all[5].data) {
-		t.Error("two readers from the beginning do not see the same")
+	if !slices.Equal(names[0], names[1]) || !slices.Equal(names[1], names[5]) {
+		t.Error("readers from the beginning do not see the same")
 	}
-	r.ok(func(fn loopback.ReplyFunc, ctx any) syscall.Errno { return r.c.Releasedir(root, fh, fn, ctx) })
+	left := 1
+	c.desc.Releasedir(c.ch, 0, c.root, h, func(any, *iochannel.Channel, syscall.Errno) { left-- }, nil)
+	r.until(func() bool { return left == 0 })
 }
 
 // TestHotOperationsDoNotAllocate wants no memory to be taken for what the page cache has.
@@ -186,24 +199,5 @@ func TestHotOperationsDoNotAllocate(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestYoungJobsAreNotInterrupted has a job that waits for a worker be asked to end at once, as at a signal.
-func TestYoungJobsAreNotInterrupted(t *testing.T) {
-	r := newRig(t, aio.Opts{Workers: 1})
-	aio.Youth(r.a)
-	hanging, release := stall(r, fsdev.IOMkdir)
-	first := r.start(r.mkdir(root, "dir"))
-	r.until(func() bool { return hanging.Load() == 1 })
-	second := r.start(r.mkdirLike(root))
-	unique := r.c.LastUnique()
-	r.do(func(fn loopback.ReplyFunc, ctx any) syscall.Errno { return r.c.Interrupt(unique, fn, ctx) })
-	release()
-	for _, a := range []*answer{first, second} {
-		r.until(func() bool { return a.done })
-		if a.r.Errno != 0 {
-			t.Error(a.r.Errno)
-		}
 	}
 }

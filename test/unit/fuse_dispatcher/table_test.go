@@ -182,7 +182,8 @@ var goodInterrupt = good{
 	Case: dispatchertest.Case{Args: u64(0)},
 	prepare: func(s *suite, _ *dispatchertest.Header) {
 		s.FS.Do = s.FS.Hold
-		s.target = s.Start(1, FUSE_STATFS, node, 96)
+		s.target = s.Start(1, FUSE_SETLKW, node, 16,
+			Bytes(&LkIn{Lk: FileLock{Type: syscall.F_WRLCK}, LkFlags: FUSE_LK_FLOCK}))
 		s.ExpectNone(s.target)
 	},
 	check: func(t *testing.T, s *suite, r *dispatchertest.Reply) {
