@@ -30,6 +30,7 @@ func (r *rig) together(fn func(k int, w *worker)) {
 		wg.Go(func() {
 			w := &worker{rig: r, lane: new(lane), rnd: rand.New(rand.NewSource(seed + int64(k)))}
 			r.fs.initLane(w.lane)
+			w.lane.client = r.client
 			fn(k, w)
 			w.lane.close()
 		})

@@ -19,21 +19,24 @@ const errMore = syscall.Errno(0xfffc)
 // has happened yet), errMore to have it gone on with, or errWait when it completes by itself.
 func (c *channel) exec(io *fsdev.IO) syscall.Errno {
 	switch io.Type {
-	case fsdev.IOMount:
-		io.Mount.NoOpen, io.Mount.KillPriv, io.Mount.NoSync = true, true, true
-		io.Mount.PosixLocks, io.Mount.SecurityCtx, io.Mount.SuppGroup = true, true, true
-		io.OutObject = c.mount(io.Desc(), io.Mount.WritebackCache)
-		return 0
 	case fsdev.IOUmount:
 		if !c.umountPart(io.Desc()) {
 			return errMore
 		}
 		return 0
+	case fsdev.IOAbort:
+		return c.abort(io.Target)
+	}
+	c.as(io.Desc())
+	switch io.Type {
+	case fsdev.IOMount:
+		io.Mount.NoOpen, io.Mount.KillPriv, io.Mount.NoSync = true, true, true
+		io.Mount.PosixLocks, io.Mount.SecurityCtx, io.Mount.SuppGroup = true, true, true
+		io.OutObject = c.mount(io.Desc(), io.Mount.WritebackCache)
+		return 0
 	case fsdev.IOForget:
 		c.forget(io.Object, io.Nlookup)
 		return 0
-	case fsdev.IOAbort:
-		return c.abort(io.Target)
 	case fsdev.IOLookup, fsdev.IOSymlink, fsdev.IOMknod, fsdev.IOMkdir, fsdev.IOLink, fsdev.IOCreate,
 		fsdev.IOTmpfile, fsdev.IOUnlink, fsdev.IORmdir, fsdev.IORename, fsdev.IOReadlink:
 		return c.execName(io)

@@ -7,16 +7,6 @@ import (
 
 	"github.com/spdk-go/spdk-go/fsdev"
 	"github.com/spdk-go/spdk-go/internal/locks"
-	"github.com/spdk-go/spdk-go/internal/sys"
-)
-
-const (
-	// lookupBits is the width of the count in inode.lookups; the rest is the epoch.
-	lookupBits = 40
-	lookupMask = 1<<lookupBits - 1
-	epochMask  = 1<<(64-lookupBits) - 1
-
-	orphanLists = 16
 )
 
 // fileSystem is one file system, without anything that asks for a reactor: its operations are
@@ -39,25 +29,19 @@ type fileSystem struct {
 	_       [64]byte
 
 	locks    *locks.Device             // what the locks of all files have in common
-	mounts   atomic.Uint64             // epoch << 32 | clients that are mounted
 	clients  atomic.Pointer[[]*client] // copied to be changed
 	renameLk tryLock                   // while a directory gets another parent
 	orphans  [orphanLists]orphanList   // files without a name, by inode number
 	lanes    atomic.Int32              // that exist
-}
-
-// orphanList holds inodes that have no name but are still referred to.
-type orphanList struct {
-	mu   sys.Spin
-	head *inode
-	_    [48]byte
+	numbers  atomic.Uint64             // of clients, given out
 }
 
 // lane is what one thread needs to work on a file system: every operation is a method of it.
 // A lane is used by one thread at a time; lanes of one file system work concurrently.
 type lane struct {
-	fs    *fileSystem
-	cache pageCache
+	fs     *fileSystem
+	cache  pageCache
+	client *client // on whose behalf operations are, see as
 
 	// insist makes readers overlook the wishes of writers. Operations that failed with
 	// errBusy before are repeated with it.
@@ -190,36 +174,4 @@ func (fs *fileSystem) statfs(st *fsdev.Statfs) {
 // wantsTrim says whether more freed memory is being kept than is worth it.
 func (fs *fileSystem) wantsTrim() bool {
 	return fs.arena.touched.Load()-fs.used.Load() > trimKeep
-}
-
-// keepOrphan lists an inode that has just lost its last name.
-func (fs *fileSystem) keepOrphan(n *inode) {
-	o := &fs.orphans[n.ino%orphanLists]
-	o.mu.Lock()
-	n.orphaned = true
-	n.orphanNext = o.head
-	if o.head != nil {
-		o.head.orphanPrev = n
-	}
-	o.head = n
-	o.mu.Unlock()
-}
-
-// forgetOrphan takes a dead inode out of its list.
-func (fs *fileSystem) forgetOrphan(n *inode) {
-	o := &fs.orphans[n.ino%orphanLists]
-	o.mu.Lock()
-	if n.orphaned {
-		n.orphaned = false
-		if n.orphanPrev != nil {
-			n.orphanPrev.orphanNext = n.orphanNext
-		} else {
-			o.head = n.orphanNext
-		}
-		if n.orphanNext != nil {
-			n.orphanNext.orphanPrev = n.orphanPrev
-		}
-		n.orphanPrev, n.orphanNext = nil, nil
-	}
-	o.mu.Unlock()
 }

@@ -2,6 +2,7 @@ package memfs
 
 import (
 	"slices"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spdk-go/spdk-go/fsdev"
@@ -28,10 +29,11 @@ type handle struct {
 // client is what a file system knows about a descriptor: what has to go when it unmounts.
 type client struct {
 	desc      *fsdev.Desc
+	num       uint64 // of lookupBits less than 64, that no other client has
 	locks     *locks.Client
-	mounted   bool // written by mount and umount only, which a client does not do at the same time
-	writeback bool // written by mount. The client caches writes: it resolves O_APPEND itself.
-	wasLast   bool // written by umountPart: no other was mounted
+	writeback bool        // written by mount. The client caches writes: it resolves O_APPEND itself.
+	gone      atomic.Bool // it unmounts, or has; should it come back it is another one
+	orphans   orphanWalk  // umountPart's
 
 	mu      sys.Spin
 	handles *handle
@@ -58,10 +60,30 @@ func (fs *fileSystem) ensureClient(desc *fsdev.Desc) *client {
 			made = &client{desc: desc, locks: fs.locks.NewClient()}
 		}
 		old := fs.clients.Load()
+		for made.num == 0 || slices.ContainsFunc(*old, func(c *client) bool { return c.num == made.num }) {
+			made.num = fs.numbers.Add(1) & numberMask
+		}
 		list := append(slices.Clone(*old), made)
 		if fs.clients.CompareAndSwap(old, &list) {
 			return made
 		}
+	}
+}
+
+// isMounted says whether there is a client of a number, which is not about to go.
+func (fs *fileSystem) isMounted(num uint64) bool {
+	for _, c := range *fs.clients.Load() {
+		if c.num == num {
+			return !c.gone.Load()
+		}
+	}
+	return false
+}
+
+// as has the following operations be those of a descriptor. It remembers the last one.
+func (l *lane) as(desc *fsdev.Desc) {
+	if c := l.client; c == nil || c.desc != desc || c.gone.Load() {
+		l.client = l.fs.ensureClient(desc)
 	}
 }
 
@@ -78,12 +100,8 @@ func (fs *fileSystem) dropClient(c *client) {
 
 // mount is MOUNT: it returns the root. Mounting again changes the options only.
 func (l *lane) mount(desc *fsdev.Desc, writeback bool) fsdev.FileObject {
-	c := l.fs.ensureClient(desc)
-	c.writeback = writeback
-	if !c.mounted {
-		c.mounted = true
-		l.fs.mounts.Add(1)
-	}
+	l.as(desc)
+	l.client.writeback = writeback
 	return l.fs.root.obj
 }
 

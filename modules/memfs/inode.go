@@ -37,8 +37,8 @@ type inode struct {
 
 	born int64 // nanoseconds since the epoch, fixed
 
-	refs    atomic.Int64
-	lookups atomic.Uint64 // epoch of the mounts << lookupBits | how many lookups the clients hold
+	refs  atomic.Int64
+	holds holds // the clients' lookups
 
 	// seen is the time of the last read in nanoseconds since the epoch if it is later
 	// than atime, else zero. Readers write it, who share the lock.

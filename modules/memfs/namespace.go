@@ -260,8 +260,8 @@ func (l *lane) lostName(d, n *inode, now stamp) {
 			return
 		}
 	}
-	// In this order: whoever ends an epoch either finds n in the list or has ended it
-	// before n's lookups are compared with it.
+	// In this order: a client that unmounts either finds n in the list or is gone before it is asked whose n's lookups
+	// are.
 	l.fs.keepOrphan(n)
 	l.dropStaleLookups(n)
 	l.put(n)

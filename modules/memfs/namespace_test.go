@@ -396,35 +396,47 @@ func TestForgetIsClamped(t *testing.T) {
 	r.checkEmpty()
 }
 
-func TestLastUmountForgetsLookups(t *testing.T) {
+// TestUmountForgetsLookups pins that a client's lookups end with it, and nobody else's.
+func TestUmountForgetsLookups(t *testing.T) {
 	r := newRig(t, Opts{})
 	other := new(fsdev.Desc)
 	r.mount(other, false)
-	orphan := r.mkfile(r.root, "orphan")
-	kept := r.mkfile(r.root, "kept")
-	r.must(r.remove(r.root, []byte("orphan"), false))
-	h, errno := r.fopen(r.desc, r.node(orphan), syscall.O_RDWR)
+	theirs := r.mkfile(r.root, "theirs")
+	r.as(r.desc)
+	mine, kept, both := r.mkfile(r.root, "mine"), r.mkfile(r.root, "kept"), r.mkfile(r.root, "both")
+	r.as(other)
+	_, errno := r.lookup1(r.root, "both")
 	r.must(errno)
-	r.umount(other)
-	r.stat(orphan)
+	r.as(r.desc)
+	for _, name := range []string{"mine", "theirs", "both"} {
+		r.must(r.remove(r.root, []byte(name), false))
+	}
+	h, errno := r.fopen(r.desc, r.node(mine), syscall.O_RDWR)
+	r.must(errno)
 	r.umount(r.desc)
-	_, errno = r.get(orphan)
-	r.want("a file without a name after the last umount", errno, syscall.ESTALE)
 	if r.fs.handles.Get(uint64(h)) != nil {
 		t.Error("the handle outlived its client")
 	}
+	_, errno = r.get(mine)
+	r.want("a file without a name that only the client knew", errno, syscall.ESTALE)
+	r.stat(theirs)
+	r.stat(both)
 	// The lookup of before counts no longer, although nobody has visited the inode.
 	r.mount(r.desc, false)
 	r.stat(kept)
+	r.forget(kept, 1)
 	r.must(r.remove(r.root, []byte("kept"), false))
 	_, errno = r.get(kept)
-	r.want("a file looked up in an earlier epoch", errno, syscall.ESTALE)
+	r.want("a file looked up in an earlier session", errno, syscall.ESTALE)
 	f := r.mkfile(r.root, "f")
 	r.must(r.remove(r.root, []byte("f"), false))
 	r.stat(f)
 	r.forget(f, 1)
+	_, errno = r.get(f)
+	r.want("a file of this session", errno, syscall.ESTALE)
 	r.umount(r.desc)
 	r.umount(r.desc)
+	r.umount(other)
 	r.checkEmpty()
 }
 

@@ -39,7 +39,7 @@ func (l *lane) tmpfile(desc *fsdev.Desc, parent fsdev.FileObject, c *creation, f
 	id, errno := l.open(desc, n, flags)
 	if errno == 0 {
 		n.linkable = flags&syscall.O_EXCL == 0
-		// As in lostName: who ends an epoch finds n in the list, or has ended it before the lookup is compared with it.
+		// As in lostName.
 		l.fs.keepOrphan(n)
 		l.addLookup(n)
 		l.dropStaleLookups(n)

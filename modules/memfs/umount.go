@@ -10,8 +10,8 @@ const (
 	reapCost     = 256 // of a file, beside its pages
 )
 
-// umountPart is a part of UMOUNT, whose end it returns: the client's handles are closed and its locks dropped, and
-// if no other client is mounted, all lookups are forgotten.
+// umountPart is a part of UMOUNT, whose end it returns: the client's handles are closed, its locks dropped and its
+// lookups forgotten.
 func (l *lane) umountPart(desc *fsdev.Desc) (done bool) {
 	c := l.fs.clientOf(desc)
 	if c == nil {
@@ -21,11 +21,8 @@ func (l *lane) umountPart(desc *fsdev.Desc) (done bool) {
 	if !l.closeHandles(c) || !l.dropLocks(c) {
 		return false
 	}
-	if c.mounted {
-		c.mounted = false
-		c.wasLast = l.fs.endMount()
-	}
-	if c.wasLast && !l.dropOrphans() {
+	c.gone.Store(true) // of files that have names the lookups are as good as forgotten by that
+	if !l.dropOrphans(c) {
 		return false
 	}
 	l.fs.dropClient(c)
@@ -57,42 +54,19 @@ func (l *lane) dropLocks(c *client) bool {
 	return done
 }
 
-// endMount counts a client less, and ends the epoch, which it says, if that was the last.
-func (fs *fileSystem) endMount() (last bool) {
-	for {
-		m := fs.mounts.Load()
-		next := m - 1
-		if last = uint32(m) == 1; last {
-			next += 1 << 32
+// dropOrphans drops the lookups of a client that is gone on all files without a name. It returns false if there are
+// some left.
+func (l *lane) dropOrphans(c *client) bool {
+	for l.spent < umountBudget {
+		n, cost, done := c.orphans.next(l.fs, c.num)
+		if done {
+			return true
 		}
-		if fs.mounts.CompareAndSwap(m, next) {
-			return last
-		}
-	}
-}
-
-// dropOrphans drops the lookups of earlier epochs on all files without a name. It returns false if there are some
-// left.
-func (l *lane) dropOrphans() bool {
-	for i := range l.fs.orphans {
-		o := &l.fs.orphans[i]
-		for {
-			o.mu.Lock()
-			n := o.head
-			for n != nil && (n.lookups.Load()&lookupMask == 0 || n.lookups.Load()>>lookupBits == l.fs.epoch()) {
-				n = n.orphanNext
-				l.spent++
-			}
-			o.mu.Unlock()
-			if n == nil {
-				break
-			}
+		l.spent += cost
+		if n != nil {
 			l.spent += closeCost
-			l.dropStaleLookups(n)
-			if l.spent >= umountBudget { // something is done, so this comes to an end
-				return false
-			}
+			l.dropLookups(n, c.num)
 		}
 	}
-	return true
+	return false
 }

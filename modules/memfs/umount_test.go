@@ -57,19 +57,46 @@ func TestUmountInParts(t *testing.T) {
 	r.checkEmpty()
 }
 
-// TestUmountOfOneOfTwo pins that the lookups of files without a name stay while somebody else is mounted.
-func TestUmountOfOneOfTwo(t *testing.T) {
-	r := newRig(t, Opts{})
-	other := new(fsdev.Desc)
-	r.mount(other, false)
-	obj := r.mkfile(r.root, "f")
-	r.must(r.remove(r.root, []byte("f"), false))
-	r.umount(r.desc)
-	r.node(obj)
-	r.umount(other)
-	if _, errno := r.get(obj); errno != syscall.ESTALE {
-		t.Errorf("after the last UMOUNT the object is %v", errno)
+// TestUmountAmongOthersOrphans pins that the files without a name that others keep do not make an UMOUNT long: each is
+// looked at once, whatever else happens in the list.
+func TestUmountAmongOthersOrphans(t *testing.T) {
+	const files = 20000
+	r := newRig(t, Opts{Inodes: 2 * files})
+	other, third := new(fsdev.Desc), new(fsdev.Desc)
+	orphan := func(desc *fsdev.Desc) {
+		r.as(desc)
+		r.mkfile(r.root, "f")
+		r.must(r.remove(r.root, []byte("f"), false))
 	}
+	for i := range files {
+		orphan(other)
+		if i%10 == 0 {
+			orphan(r.desc)
+		}
+		if i%1000 == 0 {
+			orphan(third)
+		}
+	}
+	before := r.fs.objects.Len()
+	spent, parts := 0, 0
+	for done := false; !done; parts++ {
+		done = r.umountPart(r.desc)
+		spent += r.spent
+		if r.spent > umountBudget+orphanSteps+closeCost+reapCost {
+			t.Fatalf("part %d has cost %d", parts, r.spent)
+		}
+		if parts == 3 {
+			r.umount(third) // in the midst
+		}
+		orphan(other)
+	}
+	if most := files/10*(closeCost+reapCost) + 3*files; spent > most {
+		t.Errorf("the UMOUNT has cost %d in %d parts, want %d at most", spent, parts, most)
+	}
+	if n, want := r.fs.objects.Len(), before-files/10-files/1000+parts; n != want {
+		t.Errorf("%d objects, want %d", n, want)
+	}
+	r.umount(other)
 	r.checkEmpty()
 }
 
