@@ -116,7 +116,7 @@ func newFlags() (*pflag.FlagSet, *config) {
 	value("modcaps", "", "none",
 		"`CHANGES` of the capabilities that a sandbox leaves, as in +NAME or -NAME, with a colon between them, e.g. "+
 			"+sys_admin: to have the kernel read and write the files of --aio by itself, and for extended attributes of the "+
-			"name spaces trusted and security", setModcaps)
+			"name spaces trusted and security. The option notify of --aio implies it", setModcaps)
 	value("cache", "", c.cache.String(),
 		"`POLICY` for what the kernel may cache: none makes every read and write a request, auto keeps pages as long "+
 			"as nobody else changed the file, always keeps everything, e.g. none", setCache)

@@ -189,6 +189,9 @@ func (c *config) sandboxOptions(mode sandbox.Mode) (*sandbox.Options, error) {
 		if err != nil {
 			return nil, fmt.Errorf("--aio: %w", err)
 		}
+		if a.opts.Notify { // who asks for it asks for what it takes
+			o.MoreCaps |= 1 << unix.CAP_SYS_ADMIN
+		}
 		o.Exports = append(o.Exports, sandbox.Export{Path: root, ReadOnly: a.opts.ReadOnly})
 	}
 	return o, nil

@@ -307,6 +307,32 @@ func TestSandboxSeesNewMounts(t *testing.T) {
 	}
 }
 
+// TestSandboxNotify has the kernel keep what it reads for as long as it likes, and forget what the host changes: which
+// takes a capability, that the option implies.
+func TestSandboxNotify(t *testing.T) {
+	needFuse(t)
+	export, _ := exported(t)
+	dir := mountpoint(t)
+	c := startReady(t, "--aio", "data0:"+export+",notify", "--mount", "data0="+dir, "--cache", "always")
+	name := filepath.Join(dir, "file")
+	if err := os.WriteFile(name, []byte("text"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(export, "file"), []byte("another text"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c.await("change", func() bool {
+		st, err := os.Stat(name)
+		return err == nil && st.Size() == int64(len("another text"))
+	})
+	c.checkStatus("kill", false)
+	c.checkNamespaces(true)
+	c.signal(syscall.SIGTERM)
+	if code := c.end(); code != exitOK {
+		t.Errorf("exit code %d, stderr %q", code, &c.stderr)
+	}
+}
+
 // TestSandboxKilled kills the server: the process outside takes its mount away.
 func TestSandboxKilled(t *testing.T) {
 	needFuse(t)

@@ -40,9 +40,9 @@
 // Capabilities: as root the process remains able to act on files as any user. It cannot mount, load modules, trace or
 // signal other users' processes, set the clock, open raw sockets, or use ioctls meant for administrators. Some of what
 // a file server may be asked for goes with that, and comes back with [Options].MoreCaps: CAP_SYS_ADMIN is for files
-// that the kernel of the host is to read by itself (FUSE_PASSTHROUGH) and for extended attributes of the name spaces
-// trusted and security, CAP_LINUX_IMMUTABLE for chattr +i. With CAP_SYS_ADMIN it is Landlock and the filter of system
-// calls that keep the process from mounting.
+// that the kernel of the host is to read by itself (FUSE_PASSTHROUGH), for extended attributes of the name spaces
+// trusted and security, and for hearing of what others change (fanotify); CAP_LINUX_IMMUTABLE is for chattr +i. With
+// CAP_SYS_ADMIN it is Landlock and the filter of system calls that keep the process from mounting.
 //
 // Landlock: the same as the namespace says of paths, without any privilege, and also for files that are reached by
 // descriptors or by /proc. No TCP (Linux 6.7), and no signal to, nor abstract socket of, a process outside (6.12). A

@@ -50,6 +50,6 @@ var (
 	eventCalls = []uint32{
 		unix.SYS_EPOLL_CREATE1, unix.SYS_EPOLL_CTL, unix.SYS_EPOLL_PWAIT, unix.SYS_EPOLL_PWAIT2, unix.SYS_PPOLL,
 		unix.SYS_EVENTFD2, unix.SYS_PIPE2, unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER,
-		unix.SYS_INOTIFY_INIT1, unix.SYS_INOTIFY_ADD_WATCH, unix.SYS_INOTIFY_RM_WATCH,
+		unix.SYS_FANOTIFY_INIT, unix.SYS_FANOTIFY_MARK, // what needs a privilege of them, the kernel sees to
 	}
 )

@@ -43,7 +43,7 @@ func TestPassthrough(t *testing.T) {
 
 func testPassthrough(t *testing.T, o targetOptions) {
 	passes := o.cache != "none" && len(o.extra) == 0
-	o.extra = append(o.extra, "--stats", "--modcaps", "+sys_admin")
+	o.extra = append(o.extra, "--stats")
 	if err := os.Chmod(o.export, 0o777); err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,9 @@ func startTarget(t testing.TB, o targetOptions) *target {
 	mask := map[int]string{1: "0x1", 2: "0x3"}[o.reactors]
 	device := []string{"--memfs", "mem0", "--mount", "mem0=" + tg.mount}
 	if o.export != "" {
-		device = []string{"--aio", "data0:" + o.export + ",xattr,devices", "--mount", "data0=" + tg.mount}
+		// Attributes of the name space trusted, and files that the kernel reads by itself, want CAP_SYS_ADMIN.
+		device = []string{"--aio", "data0:" + o.export + ",xattr,devices", "--mount", "data0=" + tg.mount,
+			"--modcaps", "+sys_admin:+linux_immutable"}
 	}
 	args := append(device, "--cpumask", mask, "--cache", o.cache, "--mode", "hybrid")
 	tg.cmd = exec.Command(bin, append(args, o.extra...)...)

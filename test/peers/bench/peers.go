@@ -40,7 +40,7 @@ var peers = []peer{
 			modeNone:        spdkArgs("--cache", "none"),
 			modeAuto:        spdkArgs("--cache", "auto", "--no-passthrough"),
 			modeAlways:      spdkArgs("--cache", "always", "--no-passthrough"),
-			modePassthrough: spdkArgs("--cache", "auto"),
+			modePassthrough: spdkArgs("--cache", "auto", "--modcaps", "+sys_admin"),
 		},
 	},
 	{
