@@ -20,14 +20,14 @@ const fsxFiles = 2
 // runFsx makes random calls on files and compares what is in them with arrays. The seeds are printed; a failure is
 // repeated with fewer and fewer of the calls, as long as it is one.
 func runFsx(t *testing.T, c *client) {
-	n := 5000
+	n := 3000
 	switch {
 	case *long && c.long:
 		n = 500_000
 	case *long:
 		n = 50_000
 	case c.long:
-		n = 15_000
+		n = 10_000
 	}
 	seed := *modelSeed
 	if seed == 0 {

@@ -60,7 +60,7 @@ const dbenchLoad = "/usr/share/dbench/client.txt"
 // runDbench replays the calls of a file server for several clients at once. It ends at the first that is not answered
 // as it was.
 func runDbench(t *testing.T, c *client) {
-	seconds := "3"
+	seconds := "2"
 	if *long {
 		seconds = "60"
 	}
@@ -85,7 +85,7 @@ func runStress(t *testing.T, c *client) {
 	if *long {
 		seconds = 10
 	}
-	for group := range slices.Chunk(stressors, 15) {
+	for group := range slices.Chunk(stressors, 23) {
 		args := []string{"--temp-path", c.dir, "--verify", "--timeout", fmt.Sprint(seconds, "s")}
 		for _, s := range group {
 			args = append(args, "--"+s, "1")
