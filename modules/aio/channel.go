@@ -173,7 +173,7 @@ func (c *channel) complete(j *job, errno syscall.Errno) {
 		if done, errno = c.emit(j, errno); !done {
 			return
 		}
-	case fsdev.IOWrite, fsdev.IOFopen:
+	case fsdev.IOWrite, fsdev.IOFopen, fsdev.IOFallocate, fsdev.IOCopyFileRange:
 		if j.killed {
 			c.tellKilled(j)
 		}

@@ -69,10 +69,7 @@ func runKillFallocate(w *worker, j *job) syscall.Errno {
 	if j.io.Mode&fsdev.FlagKillSuidgid == 0 {
 		return runFallocate(w, j)
 	}
-	w.thread.dropFsetid()
-	errno := runFallocate(w, j)
-	w.thread.restoreFsetid()
-	return errno
+	return w.kill(j, j.h, runFallocate)
 }
 
 // runKillCopy is COPY_FILE_RANGE, likewise.
@@ -80,16 +77,27 @@ func runKillCopy(w *worker, j *job) syscall.Errno {
 	if j.io.Flags&fsdev.FlagKillSuidgid == 0 {
 		return runCopy(w, j)
 	}
+	return w.kill(j, j.h2, runCopy)
+}
+
+// kill runs what changes a file and is to clear its set-ID bits.
+func (w *worker) kill(j *job, h *handle, run func(w *worker, j *job) syscall.Errno) syscall.Errno {
+	had := sys.Statx(h.fd, empty, statxAt, unix.STATX_MODE, &w.stx) != 0 || setIDs(uint32(w.stx.Mode)) != 0
 	w.thread.dropFsetid()
-	errno := runCopy(w, j)
+	errno := run(w, j)
 	w.thread.restoreFsetid()
+	j.killed = had && errno == 0
 	return errno
 }
 
-// tellKilled tells clients that the mode of a file is not what they think. Who has written to the file or truncated it
-// by opening it gets no attributes for an answer, and its kernel goes on to run the program as the owner until it asks.
+// tellKilled tells clients that the mode of a file is not what they think. Who has written to the file, allocated in it
+// or truncated it by opening it gets no attributes for an answer, and its kernel goes on to run the program as the
+// owner until it asks.
 func (c *channel) tellKilled(j *job) {
 	obj := j.io.Object
+	if j.io.Type == fsdev.IOCopyFileRange {
+		obj = j.io.Object2
+	}
 	c.a.fsdev.Notify(c.t, nil, &fsdev.Notification{Type: fsdev.NotifyInvalInode, Object: obj, Offset: fsdev.NoData})
 }
 

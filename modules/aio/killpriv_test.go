@@ -66,6 +66,24 @@ func (f *file) write(flags uint32) {
 	})
 }
 
+// allocate allocates ten bytes.
+func (f *file) allocate(mode uint32) {
+	f.Helper()
+	f.want("FALLOCATE", 0, func(done func(syscall.Errno)) syscall.Errno {
+		return f.desc.Fallocate(f.ch, 0, f.obj, f.h, mode, 0, 10,
+			func(_ any, _ *iochannel.Channel, errno syscall.Errno) { done(errno) }, nil)
+	})
+}
+
+// copyFrom copies a byte.
+func (f *file) copyFrom(source *file, flags uint32) {
+	f.Helper()
+	f.want("COPY_FILE_RANGE", 0, func(done func(syscall.Errno)) syscall.Errno {
+		return f.desc.CopyFileRange(f.ch, 0, source.obj, source.h, 0, f.obj, f.h, 0, 1, flags,
+			func(_ any, _ *iochannel.Channel, errno syscall.Errno, _ uint64) { done(errno) }, nil)
+	})
+}
+
 func (c *client) setattr(obj fsdev.FileObject, a fsdev.Attr, mask uint32, want syscall.Errno) {
 	c.Helper()
 	c.want("SETATTR", want, func(done func(syscall.Errno)) syscall.Errno {
@@ -98,18 +116,9 @@ func TestPrivilegesEndWithTheContent(t *testing.T) {
 				already bool // the bits go whoever asks
 			}{
 				{name: "WRITE", change: func(kill bool) { f.write(syscall.O_RDWR | flagIf(kill, fsdev.FlagKillSuidgid)) }},
-				{name: "FALLOCATE", change: func(kill bool) {
-					c.want("FALLOCATE", 0, func(done func(syscall.Errno)) syscall.Errno {
-						return c.desc.Fallocate(c.ch, 0, f.obj, f.h, flagIf(kill, fsdev.FlagKillSuidgid), 0, 10,
-							func(_ any, _ *iochannel.Channel, errno syscall.Errno) { done(errno) }, nil)
-					})
-				}},
+				{name: "FALLOCATE", change: func(kill bool) { f.allocate(flagIf(kill, fsdev.FlagKillSuidgid)) }},
 				{name: "COPY_FILE_RANGE", change: func(kill bool) {
-					c.want("COPY_FILE_RANGE", 0, func(done func(syscall.Errno)) syscall.Errno {
-						return c.desc.CopyFileRange(c.ch, 0, source.obj, source.h, 0, f.obj, f.h, 0, 1,
-							flagIf(kill, fsdev.FlagKillSuidgid),
-							func(_ any, _ *iochannel.Channel, errno syscall.Errno, _ uint64) { done(errno) }, nil)
-					})
+					f.copyFrom(source, flagIf(kill, fsdev.FlagKillSuidgid))
 				}},
 				{name: "SETATTR of the size", change: func(kill bool) {
 					c.setattr(f.obj, fsdev.Attr{Size: 3}, fsdev.SetAttrSize|flagIf(kill, fsdev.SetAttrKillSuidgid), 0)
@@ -218,7 +227,8 @@ func TestLostPrivilegesAreTold(t *testing.T) {
 		skip(t, needsRoot)
 	}
 	c := direct(t, r)
-	f := c.open("file", syscall.O_RDWR)
+	must(t, os.WriteFile(filepath.Join(dir, "source"), []byte("source"), 0o644))
+	f, source := c.open("file", syscall.O_RDWR), c.open("source", syscall.O_RDONLY)
 	told := 0
 	c.desc.SetNotify(func(_ *reactor.Thread, _ *fsdev.Fsdev, n *fsdev.Notification, _ any) {
 		if n.Type == fsdev.NotifyInvalInode && n.Object == f.obj && n.Offset == fsdev.NoData {
@@ -234,6 +244,11 @@ func TestLostPrivilegesAreTold(t *testing.T) {
 		{"WRITE", 0o755, func() { f.write(syscall.O_RDWR | fsdev.FlagKillSuidgid) }, 0},
 		{"WRITE", 0o6755, func() { f.write(syscall.O_RDWR | fsdev.FlagKillSuidgid) }, 1},
 		{"WRITE that kills nothing", 0o6755, func() { f.write(syscall.O_RDWR) }, 0},
+		{"FALLOCATE", 0o755, func() { f.allocate(fsdev.FlagKillSuidgid) }, 0},
+		{"FALLOCATE", 0o4755, func() { f.allocate(fsdev.FlagKillSuidgid) }, 1},
+		{"FALLOCATE that kills nothing", 0o4755, func() { f.allocate(0) }, 0},
+		{"COPY_FILE_RANGE", 0o755, func() { f.copyFrom(source, fsdev.FlagKillSuidgid) }, 0},
+		{"COPY_FILE_RANGE", 0o4755, func() { f.copyFrom(source, fsdev.FlagKillSuidgid) }, 1},
 		{"FOPEN", 0o755, func() { c.open("file", syscall.O_RDWR|syscall.O_TRUNC|fsdev.FlagKillSuidgid) }, 0},
 		{"FOPEN", 0o4755, func() { c.open("file", syscall.O_RDWR|syscall.O_TRUNC|fsdev.FlagKillSuidgid) }, 1},
 		{"FOPEN without O_TRUNC", 0o4755, func() { c.open("file", syscall.O_RDWR|fsdev.FlagKillSuidgid) }, 0},
