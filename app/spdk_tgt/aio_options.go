@@ -37,8 +37,13 @@ var aioOptions = []aioOption{
 			return err
 		}},
 	aioToggle("notify", "have the kernel forget what others change on the host, so that it can keep things for long; "+
-		"needs CAP_SYS_ADMIN, and is not for writeback", func(o *aio.Opts) { o.Notify = true }),
+		"needs CAP_SYS_ADMIN, and is not for writeback or inode-file-handles", func(o *aio.Opts) { o.Notify = true }),
 	{"workers", "N", "threads for what has to wait, else one per CPU and at least 4", setAioWorkers},
+	{"inode-file-handles", "MODE", "hold known files by the file system's names for them, instead of by descriptors, so " +
+		"that their number is not bounded: prefer (where that can be), mandatory (LOOKUP fails where it cannot) or else " +
+		"never. It takes CAP_DAC_READ_SEARCH", setAioFileHandles},
+	{"node-fds", "N", "descriptors to keep of such files, for those that were used last, else a quarter of what the " +
+		"process may have and at most 16384", setAioNodeFDs},
 	aioToggle("no-killpriv", "leave it to the kernel of the client to take set-user-ID bits and capabilities from files "+
 		"that change", func(o *aio.Opts) { o.NoKillPriv = true }),
 	{"xattrmap", "RULES", "what extended attributes of the client are called on the host, in virtiofsd's form, without " +
@@ -134,5 +139,21 @@ func setAioWorkers(o *aio.Opts, val string) error {
 		return errors.New(strconv.Quote(val) + " is not a number from 1 to 1023")
 	}
 	o.Workers = int(n)
+	return nil
+}
+
+func setAioFileHandles(o *aio.Opts, val string) (err error) {
+	if o.InodeFileHandles, err = aio.ParseFileHandles(val); err != nil {
+		return errors.New(strconv.Quote(val) + " is not never, prefer or mandatory")
+	}
+	return nil
+}
+
+func setAioNodeFDs(o *aio.Opts, val string) error {
+	n, err := strconv.ParseUint(val, 10, 31)
+	if err != nil || n == 0 {
+		return errors.New(strconv.Quote(val) + " is not a number above zero")
+	}
+	o.NodeFDs = int(n)
 	return nil
 }

@@ -294,6 +294,9 @@ func setAio(c *config, v string) error {
 	if spec.opts.Notify && spec.opts.Writeback {
 		return errors.New("notify and writeback do not go together")
 	}
+	if spec.opts.Notify && spec.opts.InodeFileHandles != aio.FileHandlesNever {
+		return errors.New("notify and inode-file-handles do not go together")
+	}
 	c.aio = append(c.aio, spec)
 	return nil
 }

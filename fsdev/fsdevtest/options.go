@@ -40,6 +40,9 @@ type Options struct {
 	// XattrPrefix begins the names of extended attributes that it stores on regular files.
 	// The default is "user.".
 	XattrPrefix string
+	// MayGoStale says that a file which has neither names nor handles may be ESTALE to those
+	// who know it.
+	MayGoStale bool
 
 	// patience is how long an operation may take.
 	patience time.Duration

@@ -1,6 +1,7 @@
 package aio
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"runtime"
@@ -42,8 +43,15 @@ type Opts struct {
 	// export uses a duplicate. 0: it is opened.
 	Proc int
 	// Notify watches the host for changes, and tells clients what they must not have in their caches any more. It
-	// needs CAP_SYS_ADMIN and cannot go with Writeback.
+	// needs CAP_SYS_ADMIN and cannot go with Writeback or InodeFileHandles.
 	Notify bool
+	// InodeFileHandles holds files that clients know by the names that the file system has for them, so that their
+	// number is not bounded by that of descriptors; it needs CAP_DAC_READ_SEARCH. Such a file whose last link is removed
+	// while nobody has it open is gone for clients that know it too: ESTALE.
+	InodeFileHandles FileHandles
+	// NodeFDs is how many descriptors of such files are kept at most, for those that were used last. Default: a quarter
+	// of RLIMIT_NOFILE, 16 Ki at most.
+	NodeFDs int
 	// NoRing leaves data that has to be waited for to the workers too, as where there is no io_uring.
 	NoRing bool
 	// NoKillPriv leaves it to clients to take set-user-ID bits and security.capability from files that change. The
@@ -104,8 +112,14 @@ func (o *Opts) setDefaults() error {
 		return fmt.Errorf("aio: notify and writeback: a client that caches writes goes by its own sizes and times, "+
 			"whatever it is told: %w", syscall.EINVAL)
 	}
+	if o.Notify && o.InodeFileHandles != FileHandlesNever {
+		return fmt.Errorf("aio: notify and inode file handles: what is watched has a descriptor: %w", syscall.EINVAL)
+	}
 	if o.Workers < 0 || o.Workers > 1024 || o.Handles < 0 || o.Handles > math.MaxInt32 || o.Locks < 0 {
 		return fmt.Errorf("aio: %d workers, %d handles, %d locks: %w", o.Workers, o.Handles, o.Locks, syscall.EINVAL)
+	}
+	if o.InodeFileHandles > FileHandlesMandatory || o.NodeFDs < 0 || o.NodeFDs > math.MaxInt32 {
+		return fmt.Errorf("aio: file handles %v, %d descriptors of nodes: %w", o.InodeFileHandles, o.NodeFDs, syscall.EINVAL)
 	}
 	return nil
 }
@@ -158,6 +172,8 @@ type Aio struct {
 	nodes   nodeTable
 	clients atomic.Pointer[[]*client]
 	speeds  atomic.Pointer[[]deviceSpeed]
+	mounts  atomic.Pointer[[]*mount]
+	fds     fdCache
 	pool    pool
 	creds   credentials
 	ids     *idMaps // nil: they are the host's
@@ -190,6 +206,7 @@ func Create(t *reactor.Thread, name string, o Opts) (*Aio, error) {
 	a.xattrs, _ = o.xattrMap()
 	a.clients.Store(new([]*client))
 	a.speeds.Store(new([]deviceSpeed))
+	a.mounts.Store(new([]*mount))
 	if err := a.open(); err != nil {
 		return nil, fmt.Errorf("aio: create %q: %w", name, err)
 	}
@@ -237,8 +254,40 @@ func (a *Aio) open() error {
 			return err
 		}
 	}
-	a.root, _, _ = a.adopt(fd, &st, a.learnSpeed(fd, &st))
-	return nil
+	return a.openRoot(fd, &st)
+}
+
+// openRoot makes the root's node of fd, which it takes. It has its descriptor as long as the export exists.
+func (a *Aio) openRoot(fd int, st *unix.Statx_t) error {
+	mode := a.o.InodeFileHandles
+	a.o.InodeFileHandles = FileHandlesNever
+	a.root, _, _ = a.adopt(fd, st, a.learnSpeed(fd, st), true)
+	a.o.InodeFileHandles = mode
+	if mode == FileHandlesNever {
+		return nil
+	}
+	a.fds.init(cmp.Or(a.o.NodeFDs, defaultNodeFDs()))
+	m, errno := openMount(a.proc, fd, st)
+	switch errno {
+	case 0:
+		m.refs.Store(1) // the root
+		a.mounts.Store(&[]*mount{m})
+		return nil
+	case syscall.EPERM:
+		if mode == FileHandlesPrefer {
+			return nil
+		}
+		a.close()
+		return fmt.Errorf("inode file handles are mandatory, and to open files by them takes CAP_DAC_READ_SEARCH: %w", errno)
+	case syscall.EOPNOTSUPP, syscall.EOVERFLOW:
+		if mode == FileHandlesPrefer {
+			return nil
+		}
+		a.close()
+		return fmt.Errorf("inode file handles are mandatory, and the file system of %q has none: %w", a.o.Root, errno)
+	}
+	a.close()
+	return fmt.Errorf("open the root directory %q for inode file handles: %w", a.o.Root, errno)
 }
 
 func (o *Opts) openProc() (int, error) {
@@ -252,11 +301,18 @@ func (o *Opts) openProc() (int, error) {
 func (a *Aio) close() {
 	a.handles.Range(func(id uint64, h *handle) { _ = unix.Close(h.fd) })
 	a.objects.Range(func(_ uint64, n *node) {
-		_ = unix.Close(n.fd)
+		if n.pin() {
+			_ = unix.Close(n.fd)
+		}
 		if h := n.data.Load(); h != nil {
 			_ = unix.Close(h.fd)
 		}
 	})
+	for _, m := range *a.mounts.Load() {
+		if m.fd >= 0 {
+			_ = unix.Close(m.fd)
+		}
+	}
 	_ = unix.Close(a.proc)
 }
 
@@ -321,6 +377,8 @@ type createParams struct {
 	Label        bool     `json:"security_label,omitempty"`
 	DirectIO     bool     `json:"allow_direct_io,omitempty"`
 	Notify       bool     `json:"notify,omitempty"`
+	Handles      string   `json:"inode_file_handles,omitempty"`
+	NodeFDs      int      `json:"node_fds,omitempty"`
 }
 
 // ConfigJSON implements [fsdev.DeviceConfig].
@@ -332,7 +390,7 @@ func (a *Aio) ConfigJSON(f *fsdev.Fsdev) []fsdev.ConfigCall {
 		ReadOnly: a.o.ReadOnly, Devices: a.o.Devices, NoKillPriv: a.o.NoKillPriv, Notify: a.o.Notify,
 		TranslateUID: a.o.TranslateUID, TranslateGID: a.o.TranslateGID,
 		XattrMap: a.o.XattrMap, PosixACL: a.o.PosixACL, Label: a.o.SecurityLabel, DirectIO: a.o.DirectIO,
-		SkipRW: a.o.SkipRW, NoOpen: a.o.NoOpen,
+		SkipRW: a.o.SkipRW, NoOpen: a.o.NoOpen, Handles: a.o.InodeFileHandles.param(), NodeFDs: a.o.NodeFDs,
 	}}}
 }
 

@@ -28,10 +28,15 @@ func (c *channel) getattr(io *fsdev.IO) syscall.Errno {
 			c.a.putHandle(h)
 		}
 	}
+	if errno == 0 && !c.pin(n) {
+		c.a.put(n)
+		return c.exec(io)
+	}
 	if errno == 0 {
 		if errno = sys.Fstat(n.fd, &c.st); errno == 0 {
 			fillAttrOld(&io.OutAttr, &c.st)
 		}
+		c.a.unpin(n)
 	}
 	c.a.put(n)
 	return errno
@@ -56,6 +61,15 @@ func fillAttrOld(a *fsdev.Attr, st *unix.Stat_t) {
 		Rdev:      uint32(st.Rdev),
 		Blksize:   uint32(st.Blksize),
 	}
+}
+
+// statNode asks for the attributes of a node that the job is not about.
+func (w *worker) statNode(n *node) syscall.Errno {
+	if errno := w.a.hold(n); errno != 0 {
+		return errno
+	}
+	defer w.a.unpin(n)
+	return sys.Statx(n.fd, empty, statxAt, statxMask, &w.stx)
 }
 
 func runGetattr(w *worker, j *job) syscall.Errno {
@@ -100,6 +114,10 @@ func (w *worker) reopen(n *node, flags uint32) (fd int, errno syscall.Errno) {
 	if n.typ != unix.S_IFREG && n.typ != unix.S_IFDIR {
 		return -1, syscall.ENXIO
 	}
+	if errno = w.a.hold(n); errno != 0 {
+		return -1, errno
+	}
+	defer w.a.unpin(n)
 	for {
 		fd, errno = sys.Openat(w.a.proc, w.fdName(n.fd), flags|unix.O_CLOEXEC|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 		if errno != syscall.EINTR {

@@ -24,8 +24,15 @@ func TestConformance(t *testing.T) {
 		for _, o := range []struct {
 			name string
 			opts aio.Opts
-		}{{"ring", aio.Opts{PosixACL: true}}, {"workers", aio.Opts{Xattr: true, NoRing: true, NoOpen: true}}} {
+		}{
+			{"ring", aio.Opts{PosixACL: true}},
+			{"workers", aio.Opts{Xattr: true, NoRing: true, NoOpen: true}},
+			{"handles", aio.Opts{PosixACL: true, InodeFileHandles: aio.FileHandlesMandatory, NodeFDs: 1}},
+		} {
 			t.Run(p.name+"/"+o.name, func(t *testing.T) {
+				if o.opts.InodeFileHandles == aio.FileHandlesMandatory {
+					needFileHandles(t)
+				}
 				fsdevtest.Run(t, fsdevtest.Options{
 					New: func(tb testing.TB, th *reactor.Thread, name string) *fsdev.Fsdev {
 						opts := o.opts
@@ -36,6 +43,7 @@ func TestConformance(t *testing.T) {
 						}
 						return a.Fsdev()
 					},
+					MayGoStale:  o.opts.InodeFileHandles == aio.FileHandlesMandatory,
 					RenameFlags: unix.RENAME_NOREPLACE | unix.RENAME_EXCHANGE,
 					FallocModes: []uint32{
 						unix.FALLOC_FL_KEEP_SIZE,

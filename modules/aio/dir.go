@@ -160,12 +160,12 @@ func (w *worker) lookEntry(d *node, e *dirEntry) bool {
 	fd, errno := w.openPath(d, cstring(w.name[:], e.name))
 	if errno == 0 {
 		if errno = sys.Statx(fd, empty, statxAt, statxMask, &w.stx); errno == 0 {
-			n, left, ok := w.a.adopt(fd, &w.stx, w.a.learnSpeed(fd, &w.stx))
+			n, left, errno := w.a.adopt(fd, &w.stx, w.a.learnSpeed(fd, &w.stx), true)
 			if left >= 0 {
 				_ = sys.Close(left)
 			}
 			fillAttr(&e.attr, &w.stx)
-			if ok {
+			if errno == 0 {
 				e.node = n
 			}
 			return true

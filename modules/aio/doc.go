@@ -9,7 +9,7 @@
 //   - A node is a file that some client knows, whatever its names are: the module finds it by device, inode and mount,
 //     in a hash table of shards. It holds an O_PATH descriptor, which can neither read nor write, and lives while
 //     something refers to it: lookups, counted for each client, open handles, requests on their way. Objects and
-//     handles are slots with a generation ([fsdev.HandleTable]).
+//     handles are slots with a generation ([fsdev.HandleTable]). See below for nodes that have no descriptor.
 //   - A handle is an open file or directory, and belongs to the client that opened it.
 //   - A channel is what a thread has: scratch memory for calls that cannot wait, a ring for data, jobs for the rest.
 //   - The workers are goroutines on threads of their own, [Opts].Workers of them for a device, which do what may wait.
@@ -22,7 +22,8 @@
 // A reactor must not wait for a disk. So a call is made on its thread only where the kernel says that it does not wait:
 //
 //	operation                          on the reactor                       when that would wait
-//	GETATTR, STATX                     fstat(2), statx(2) of the node       worker, if the file system is remote
+//	GETATTR, STATX                     fstat(2), statx(2) of the node       worker, if the file system is remote, or the
+//	                                                                        node has no descriptor
 //	LOOKUP                             openat2(2) with RESOLVE_CACHED       worker
 //	READ, WRITE                        preadv2(2), pwritev2(2), RWF_NOWAIT  ring; a worker if there is no ring
 //	READ, WRITE in memory (tmpfs)      preadv2(2), pwritev2(2)
@@ -44,6 +45,29 @@
 // kernel behind it, 10.3 and 17 to 23.
 //
 // A worker that has found nothing to do looks for more for some microseconds, one at a time, before it sleeps.
+//
+// # File handles
+//
+// With [Opts].InodeFileHandles a node is held by what its file system calls the file (name_to_handle_at(2)), and has a
+// descriptor only while it is used, or was lately: a clock in each of 64 shards keeps [Opts].NodeFDs of them. So the
+// number of descriptors is bounded, whatever clients know: by NodeFDs, those of files that clients have open, one for
+// each mount, and a few for each worker. The descriptor of a node that is in use cannot be taken from it, and costs two
+// atomic additions to the node's own memory. A node that has none gets one by open_by_handle_at(2), which may read the
+// inode, and so is for a worker, but in memory. If the process has no descriptors left, those that are kept for later
+// are closed first.
+//
+// The name includes a generation, so that a file that takes over the inode number of a removed one is another node, and
+// the old one is ESTALE. That is also the difference that a client may see: a file without links that nobody has open
+// is there for as long as it is known if it has a descriptor, and is gone if it has not.
+//
+// Names that are bound to a directory (AT_HANDLE_CONNECTABLE) would go stale at renames, and those that only identify
+// (AT_HANDLE_FID) cannot be opened. Where a file system has none that can, as overlayfs by default, nodes keep
+// descriptors, or are EOPNOTSUPP if file handles are mandatory; mounts below the root are asked one by one. To open by
+// name takes CAP_DAC_READ_SEARCH, and goes past the permissions of all directories: the names never leave the module.
+//
+// BenchmarkFileHandles, in microseconds of CPU on ext4, 1000 files in turn: GETATTR 1.1 by descriptor, 0.9 by name with
+// a descriptor kept, 8.6 if it has to be opened; LOOKUP 3.8, 3.7 and 7.0; in memory 0.8, 0.9 and 5.6, and 3.5, 3.6 and
+// 8.4.
 //
 // # Aborts
 //
@@ -152,7 +176,8 @@
 //
 //   - IOCTL knows the flags, version and attributes of lsattr(1), and of these clients can only set flags that do not
 //     concern how the host stores files, or whose project they are; the rest is ENOTTY.
-//   - A node has a descriptor for as long as it is known: RLIMIT_NOFILE bounds how many can be. LOOKUP is EMFILE then.
+//   - Without file handles a node has a descriptor for as long as it is known: RLIMIT_NOFILE bounds how many can be.
+//     LOOKUP is EMFILE then.
 //   - Mounts below the root are part of the export; numbers of inodes may then occur twice.
 //   - SETATTR cannot set the time of change, and what it has done before an error stays.
 //   - What makes a file and then finds no descriptor left for it fails with EMFILE, and the file is there all the same.

@@ -30,6 +30,7 @@ const (
 	dirs                 // Handle is one of a directory, else of a file; either will do if it need not be there
 	xattrs               // it is about extended attributes
 	ringed               // the ring can do it
+	byHandle             // if there is a handle, it is all that is needed
 )
 
 // operation is what has to be known of a kind of requests before a worker gets them.
@@ -60,17 +61,17 @@ func init() { // not above, since the functions refer to it in a roundabout way
 		fsdev.IOOpendir:       {0, runOpendir},
 		fsdev.IOCreate:        {changes | named, runCreate},
 		fsdev.IOTmpfile:       {changes, runTmpfile},
-		fsdev.IORead:          {handled | ringed, runRead},
-		fsdev.IOWrite:         {changes | handled | ringed, runWrite},
-		fsdev.IOFsync:         {ringed, runFsync},
-		fsdev.IOFsyncdir:      {dirs | ringed, runFsync},
-		fsdev.IOFallocate:     {changes | handled | ringed, runKillFallocate},
+		fsdev.IORead:          {handled | ringed | byHandle, runRead},
+		fsdev.IOWrite:         {changes | handled | ringed | byHandle, runWrite},
+		fsdev.IOFsync:         {ringed | byHandle, runFsync},
+		fsdev.IOFsyncdir:      {dirs | ringed | byHandle, runFsync},
+		fsdev.IOFallocate:     {changes | handled | ringed | byHandle, runKillFallocate},
 		fsdev.IOStatfs:        {0, runStatfs},
 		fsdev.IOSyncfs:        {0, runSyncfs},
 		fsdev.IOReaddir:       {handled | dirs, runReaddir},
-		fsdev.IOFlush:         {0, runFlush},
-		fsdev.IOLseek:         {handled, runLseek},
-		fsdev.IOCopyFileRange: {changes | handled | handled2 | second, runKillCopy},
+		fsdev.IOFlush:         {byHandle, runFlush},
+		fsdev.IOLseek:         {handled | byHandle, runLseek},
+		fsdev.IOCopyFileRange: {changes | handled | handled2 | second | byHandle, runKillCopy},
 		fsdev.IOSetxattr:      {changes | xattrs, runSetxattr},
 		fsdev.IOGetxattr:      {xattrs, runGetxattr},
 		fsdev.IOListxattr:     {xattrs, runListxattr},
@@ -78,6 +79,9 @@ func init() { // not above, since the functions refer to it in a roundabout way
 		fsdev.IOIoctl:         {0, runIoctl},
 	}
 }
+
+// byHandle says whether a job does without the descriptor of its node.
+func (j *job) byHandle() bool { return j.h != nil && operations[j.io.Type].flags&byHandle != 0 }
 
 // SubmitRequest implements [fsdev.Device].
 //
@@ -245,7 +249,8 @@ func (c *channel) begin(io *fsdev.IO, op *operation, n *node, h *handle, n2 *nod
 			return 0
 		}
 	case fsdev.IOStatx:
-		if n.speed != remote {
+		if n.speed != remote && c.pin(n) {
+			defer c.a.unpin(n)
 			return statx(n, io, &c.stx)
 		}
 	}

@@ -75,8 +75,12 @@ func (w *worker) labelFound(j *job) syscall.Errno {
 		return syscall.ENOENT // somebody has forgotten it already, for us
 	}
 	defer w.a.put(n)
-	path := w.path(n)
-	errno := w.a.setLabels(j.io, func(name string, value []byte) error { return unix.Setxattr(path, name, value, 0) })
+	errno := w.a.hold(n)
+	if errno == 0 {
+		path := w.path(n)
+		errno = w.a.setLabels(j.io, func(name string, value []byte) error { return unix.Setxattr(path, name, value, 0) })
+		w.a.unpin(n)
+	}
 	if errno != 0 {
 		w.a.forget(n, w.a.ensureClient(j.io.Desc()), 1)
 		w.unmake(j)

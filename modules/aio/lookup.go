@@ -39,8 +39,9 @@ func (c *channel) lookup(io *fsdev.IO) syscall.Errno {
 		}
 	}
 	errno := syscall.EAGAIN
-	if !isUp && d.speed != remote {
+	if !isUp && d.speed != remote && c.pin(d) {
 		errno = c.lookupCached(io, d)
+		a.unpin(d)
 	}
 	if errno == syscall.EAGAIN || errno == syscall.EINTR {
 		j := c.newJob(io, runLookup)
@@ -67,17 +68,20 @@ func (c *channel) lookupCached(io *fsdev.IO, d *node) syscall.Errno {
 		_ = sys.Close(fd)
 		return syscall.EAGAIN
 	}
-	return c.a.found(io, c.clientOf(io.Desc()), fd, &c.stx, sp)
+	return c.a.found(io, c.clientOf(io.Desc()), fd, &c.stx, sp, false)
 }
 
-// found makes the file that fd stands for the result of a request. It takes fd.
-func (a *Aio) found(io *fsdev.IO, cl *client, fd int, st *unix.Statx_t, sp speed) syscall.Errno {
-	n, left, ok := a.adopt(fd, st, sp)
+// pin is node.pin, which opens the file if it can do so without waiting.
+func (c *channel) pin(n *node) bool { return n.pin() || n.speed == memory && c.a.hold(n) == 0 }
+
+// found makes the file that fd stands for the result of a request. It takes fd. Errors: those of adopt.
+func (a *Aio) found(io *fsdev.IO, cl *client, fd int, st *unix.Statx_t, sp speed, mayWait bool) syscall.Errno {
+	n, left, errno := a.adopt(fd, st, sp, mayWait)
 	if left >= 0 {
 		_ = sys.Close(left) // the node has another one of the same file, so that this has nothing to do
 	}
-	if !ok {
-		return syscall.ENFILE
+	if errno != 0 {
+		return errno
 	}
 	a.addLookup(n, cl)
 	io.OutObject = n.obj
@@ -124,7 +128,7 @@ func (w *worker) found(j *job, fd int) syscall.Errno {
 		_ = sys.Close(fd)
 		return errno
 	}
-	return w.a.found(j.io, w.a.ensureClient(j.io.Desc()), fd, &w.stx, w.a.learnSpeed(fd, &w.stx))
+	return w.a.found(j.io, w.a.ensureClient(j.io.Desc()), fd, &w.stx, w.a.learnSpeed(fd, &w.stx), true)
 }
 
 // lookupDots looks up "." or "..", which clients that export the file system do.

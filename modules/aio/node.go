@@ -3,6 +3,7 @@ package aio
 import (
 	"math/bits"
 	"sync/atomic"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -30,7 +31,8 @@ type node struct {
 	typ   uint32 // S_IFMT bits
 	speed speed
 	obj   fsdev.FileObject
-	fd    int          // O_PATH
+	fd    int          // O_PATH; see fileName
+	name  *fileName    // nil: fd is there as long as the node
 	refs  atomic.Int64 // clients that hold lookups, handles, jobs and calls under way; the root has one more
 	locks locks.File
 
@@ -85,7 +87,19 @@ func (a *Aio) put(n *node) {
 		a.nodes.remove(n)
 		a.locks.EndFile(&n.locks)
 		a.watch.remove(n)
-		n.closing.fd = n.fd
+		a.letGo(n)
+	}
+}
+
+// letGo closes the descriptor of a node that nobody refers to.
+func (a *Aio) letGo(n *node) {
+	n.closing.fd = n.fd
+	if m := n.name; m != nil {
+		a.fds.remove(n)
+		n.closing.fd = n.takeFD()
+		defer a.putMount(m.mount)
+	}
+	if n.closing.fd >= 0 {
 		a.pool.close(&n.closing)
 	}
 }
@@ -149,31 +163,88 @@ func (a *Aio) forget(n *node, c *client, k uint64) {
 }
 
 // adopt returns the node of the file that fd, an O_PATH descriptor, stands for, with one more reference. It takes fd,
-// or, if there is a node already, says which descriptor is left to be closed. The attributes may be read again.
-// Errors: ENFILE (fd is left).
-func (a *Aio) adopt(fd int, st *unix.Statx_t, sp speed) (n *node, left int, ok bool) {
+// or, if there is a node already that has another one, says which descriptor is left to be closed. The attributes may
+// be read again.
+//
+// Errors: ENFILE, and those of nameOf (fd is left).
+func (a *Aio) adopt(fd int, st *unix.Statx_t, sp speed, mayWait bool) (n *node, left int, errno syscall.Errno) {
 	key := keyOf(st)
 	hash := key.hash()
-	if n := a.nodes.find(key, hash); n != nil {
+	for {
+		n = a.nodes.find(key, hash)
+		if n != nil && n.pin() { // its descriptor keeps its number from being another file's
+			a.unpin(n)
+			a.watch.settle(n, st)
+			return n, fd, 0
+		}
+		var h sys.FileHandle
+		var m *mount
+		if a.o.InodeFileHandles != FileHandlesNever {
+			if m, errno = a.nameOf(fd, st, mayWait, &h); errno != 0 {
+				if n != nil {
+					a.put(n)
+				}
+				return nil, fd, errno
+			}
+		}
+		if n != nil {
+			if m != nil {
+				a.putMount(m) // n has it
+			}
+			if m != nil && n.name.is(&h) {
+				if a.giveFD(n, fd) {
+					a.unpin(n)
+					fd = -1
+				}
+				return n, fd, 0
+			}
+			a.nodes.remove(n) // its file is gone, and another one has its number
+			a.put(n)
+			continue
+		}
+		n = &node{key: key, typ: uint32(st.Mode) & unix.S_IFMT, speed: sp, fd: fd}
+		n.refs.Store(1)
+		if m != nil {
+			n.name = newFileName(m, &h)
+		}
+		old, ok := a.addNode(n, hash)
+		if !ok || old != nil {
+			if m != nil {
+				a.putMount(m)
+			}
+			if !ok {
+				return nil, fd, syscall.ENFILE
+			}
+			a.put(old)
+			continue // it may be another one
+		}
+		if m != nil {
+			// Its first user is the caller, so that others have found it without a descriptor until now.
+			n.name.pins.Store(1)
+			if other := a.fds.add(n); other >= 0 {
+				a.pool.close(&closing{fd: other})
+			}
+			a.unpin(n)
+		}
 		a.watch.settle(n, st)
-		return n, fd, true
+		return n, -1, 0
 	}
-	n = &node{key: key, typ: uint32(st.Mode) & unix.S_IFMT, speed: sp, fd: fd}
-	n.refs.Store(1)
+}
+
+// addNode makes a node an object and puts it into the table, unless there is one of its key already, which it returns
+// with one more reference, or there are too many objects.
+func (a *Aio) addNode(n *node, hash uint64) (old *node, ok bool) {
 	id, ok := a.objects.Alloc(n)
 	if !ok {
-		return nil, fd, false
+		return nil, false
 	}
 	n.obj = fsdev.FileObject(id)
 	a.watch.add(n) // before others can find it
-	if old := a.nodes.insert(n, hash); old != nil {
+	if old = a.nodes.insert(n, hash); old != nil {
 		a.watch.remove(n)
 		a.objects.Free(id)
-		a.watch.settle(old, st)
-		return old, fd, true
 	}
-	a.watch.settle(n, st)
-	return n, -1, true
+	return old, true
 }
 
 const tableShards = 1 << 10

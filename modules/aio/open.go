@@ -125,7 +125,7 @@ func (w *worker) createExisting(j *job) syscall.Errno {
 		}
 	}
 	if errno == 0 && j.io.Flags&unix.O_TRUNC != 0 {
-		if errno = sys.Statx(n.fd, empty, statxAt, statxMask, &w.stx); errno == 0 {
+		if errno = w.statNode(n); errno == 0 {
 			fillAttr(&j.io.OutAttr, &w.stx)
 		} else {
 			w.a.closeHandle(j.io.OutHandle, &w.locks)

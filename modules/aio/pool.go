@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -204,7 +205,7 @@ func (w *worker) run() {
 			if w.p.hook != nil {
 				w.p.hook(j)
 			}
-			j.errno = j.run(w, j)
+			j.errno = w.do(j)
 			j.woken = w.takeWoken()
 			j.c.finished(j)
 		case c != nil:
@@ -214,6 +215,19 @@ func (w *worker) run() {
 			return
 		}
 	}
+}
+
+// do runs a job, with the descriptors of what it is about.
+func (w *worker) do(j *job) syscall.Errno {
+	for _, n := range [...]*node{j.n, j.n2} {
+		if n != nil && !j.byHandle() {
+			if errno := w.a.hold(n); errno != 0 {
+				return errno
+			}
+			defer w.a.unpin(n)
+		}
+	}
+	return j.run(w, j)
 }
 
 // lookFor is how long a worker looks out for jobs before it sleeps, in nanoseconds: about what waking it takes.

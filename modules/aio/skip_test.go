@@ -7,6 +7,7 @@ type reason string
 
 const (
 	needsRoot   reason = "this user may not mount or act as others: run as root"
+	needsCap    reason = "this user may not open files by their handles, CAP_DAC_READ_SEARCH: run as root"
 	needsDirect reason = "the file system of the directory for temporary files has no O_DIRECT of blocks: set TMPDIR " +
 		"to one of ext4 or xfs"
 	needsFlags reason = "files in the directory for temporary ones have no flags: set TMPDIR to one of ext4, xfs or btrfs"

@@ -175,9 +175,9 @@ func TestReaddirsOfOneHandleTakeTurns(t *testing.T) {
 
 // TestHotOperationsDoNotAllocate wants no memory to be taken for what the page cache has.
 func TestHotOperationsDoNotAllocate(t *testing.T) {
-	for _, p := range places {
+	for _, p := range placesAndHandles {
 		t.Run(p.name, func(t *testing.T) {
-			r := newRig(t, aio.Opts{Root: tempDir(t, p.dir)})
+			r := newRig(t, aio.Opts{Root: tempDir(t, p.dir), InodeFileHandles: p.handles})
 			e := r.ok(r.create(root, "file", syscall.O_RDWR)).r
 			node, fh := e.Entry.Node, e.Handle
 			buf := make([]byte, 4096)
