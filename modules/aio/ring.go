@@ -4,8 +4,6 @@ import (
 	"math"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/spdk-go/spdk-go/fsdev"
 	"github.com/spdk-go/spdk-go/internal/uring"
 	"github.com/spdk-go/spdk-go/reactor"
@@ -18,7 +16,6 @@ type ring struct {
 	c      *channel
 	r      *uring.Ring
 	q      *uring.Queue // nil: there is none
-	wake   int          // what the kernel writes to when something is done
 	poller *reactor.Poller
 	intr   *reactor.Interrupt
 	due    bool // flush is about to be called
@@ -41,12 +38,7 @@ func (r *ring) open(c *channel) {
 	if err != nil {
 		return
 	}
-	r.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		_ = u.Close()
-		return
-	}
-	err = u.RegisterEventfd(r.wake, false)
+	wake, err := u.WakeFd()
 	if err == nil {
 		err = u.RestrictToQueue(ringOps...)
 	}
@@ -54,11 +46,10 @@ func (r *ring) open(c *channel) {
 		err = u.Enable()
 	}
 	if err == nil {
-		r.intr, err = c.t.RegisterInterruptExt("aio_ring", r.wake, reactor.FDOpts{Type: reactor.FDTypeEventfd}, wakeRing, r)
+		r.intr, err = c.t.RegisterInterruptExt("aio_ring", wake, reactor.FDOpts{Type: reactor.FDTypeEventfd}, wakeRing, r)
 	}
 	if err != nil {
 		_ = u.Close()
-		_ = unix.Close(r.wake)
 		return
 	}
 	r.r = u
@@ -77,7 +68,6 @@ func (r *ring) close() {
 	r.intr.Unregister()
 	_ = r.q.Close(0) // there is nothing in flight
 	_ = r.r.Close()
-	_ = unix.Close(r.wake)
 }
 
 // start submits a job, and says whether it could.
