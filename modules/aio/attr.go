@@ -120,7 +120,7 @@ func (w *worker) reopen(n *node, flags uint32) (fd int, errno syscall.Errno) {
 	defer w.a.unpin(n)
 	for {
 		fd, errno = sys.Openat(w.a.proc, w.fdName(n.fd), flags|unix.O_CLOEXEC|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
-		if errno != syscall.EINTR {
+		if errno != syscall.EINTR && !w.room(errno) {
 			return fd, errno
 		}
 	}

@@ -124,6 +124,10 @@
 //
 // # Clients
 //
+// What makes a file makes sure of the descriptors that it takes before, and fails with EMFILE if there are none. Should
+// others of the process be faster to take them in between, or should too many files be open (ENFILE), the file is
+// removed again, unless somebody has put something into it.
+//
 // References are counted for each client, and UMOUNT takes away those of its client, with its handles and locks.
 // O_APPEND is obeyed by the flags of each WRITE, or those of the handle if a WRITE has none, unless the client caches
 // writes, in which case it has found the place itself, and may read what it has opened to write.
@@ -180,5 +184,4 @@
 //     LOOKUP is EMFILE then.
 //   - Mounts below the root are part of the export; numbers of inodes may then occur twice.
 //   - SETATTR cannot set the time of change, and what it has done before an error stays.
-//   - What makes a file and then finds no descriptor left for it fails with EMFILE, and the file is there all the same.
 package aio

@@ -43,6 +43,10 @@ func (c *channel) lookup(io *fsdev.IO) syscall.Errno {
 		errno = c.lookupCached(io, d)
 		a.unpin(d)
 	}
+	// Without a descriptor left, a worker may find one in a cache.
+	if errno == syscall.EMFILE && a.o.InodeFileHandles != FileHandlesNever {
+		errno = syscall.EAGAIN
+	}
 	if errno == syscall.EAGAIN || errno == syscall.EINTR {
 		j := c.newJob(io, runLookup)
 		j.n = d
@@ -112,7 +116,8 @@ func (w *worker) lookupName(j *job, d *node) syscall.Errno {
 func (w *worker) openPath(d *node, name *byte) (fd int, errno syscall.Errno) {
 	for range 100 {
 		// EAGAIN comes from renames that are under way.
-		if fd, errno = sys.Openat2(d.fd, name, &pathHow); errno != syscall.EINTR && errno != syscall.EAGAIN {
+		fd, errno = sys.Openat2(d.fd, name, &pathHow)
+		if errno != syscall.EINTR && errno != syscall.EAGAIN && !w.room(errno) {
 			break
 		}
 	}

@@ -32,19 +32,25 @@ func runSymlink(w *worker, j *job) syscall.Errno {
 	case bytes.IndexByte(target, 0) >= 0:
 		return syscall.EINVAL
 	}
+	if errno := w.reserve(1); errno != 0 {
+		return errno
+	}
 	_, errno := w.thread.become(j.io)
 	if errno == 0 {
 		errno = sys.Symlinkat(cstring(w.name2[:], target), j.n.fd, cstring(w.name[:], j.io.Name))
 	}
-	return w.made(j, errno)
+	return w.made(j, unix.S_IFLNK, errno)
 }
 
 func runMkdir(w *worker, j *job) syscall.Errno {
+	if errno := w.reserve(1); errno != 0 {
+		return errno
+	}
 	perm, errno := w.thread.become(j.io)
 	if errno == 0 {
 		errno = sys.Mkdirat(j.n.fd, cstring(w.name[:], j.io.Name), perm)
 	}
-	return w.made(j, errno)
+	return w.made(j, unix.S_IFDIR, errno)
 }
 
 func runMknod(w *worker, j *job) syscall.Errno {
@@ -63,6 +69,9 @@ func runMknod(w *worker, j *job) syscall.Errno {
 	default:
 		return syscall.EINVAL
 	}
+	if errno := w.reserve(1); errno != 0 {
+		return errno
+	}
 	perm, errno := w.thread.become(io)
 	if errno == 0 {
 		if dev != 0 {
@@ -70,17 +79,20 @@ func runMknod(w *worker, j *job) syscall.Errno {
 		}
 		errno = sys.Mknodat(j.n.fd, cstring(w.name[:], io.Name), typ|perm, dev)
 	}
-	return w.made(j, errno)
+	return w.made(j, typ, errno)
 }
 
-// made ends the making of a file: the thread is itself again, and the file is the result.
-func (w *worker) made(j *job, errno syscall.Errno) syscall.Errno {
+// made ends the making of a file of a type: the thread is itself again, and the file is the result.
+func (w *worker) made(j *job, typ uint32, errno syscall.Errno) syscall.Errno {
 	w.thread.restore()
-	if errno == 0 {
-		errno = w.lookupName(j, j.n)
+	if errno != 0 {
+		return errno
 	}
-	if errno == 0 {
-		errno = w.labelFound(j)
+	if errno = w.lookupName(j, j.n); errno == 0 {
+		return w.labelFound(j)
+	}
+	if errno != syscall.ENOENT {
+		w.undo(j.n, cstring(w.name[:], j.io.Name), typ, nil)
 	}
 	return errno
 }
@@ -94,11 +106,17 @@ func runLink(w *worker, j *job) syscall.Errno {
 		}
 		return syscall.EPERM
 	}
+	if errno := w.reserve(1); errno != 0 {
+		return errno
+	}
 	errno := sys.Linkat(w.a.proc, w.fdName(j.n.fd), j.n2.fd, cstring(w.name[:], j.io.Name), unix.AT_SYMLINK_FOLLOW)
 	if errno != 0 {
 		return errno
 	}
-	return w.lookupName(j, j.n2)
+	if errno = w.lookupName(j, j.n2); errno != 0 && errno != syscall.ENOENT {
+		w.undo(j.n2, cstring(w.name[:], j.io.Name), j.n.typ, j.n)
+	}
+	return errno
 }
 
 // runUnlink is UNLINK and RMDIR.

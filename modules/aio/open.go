@@ -73,6 +73,9 @@ const createTries = 100
 // runCreate makes a file with O_EXCL, which follows no symbolic link, or opens the one that is there as FOPEN does.
 func runCreate(w *worker, j *job) syscall.Errno {
 	io := j.io
+	if errno := w.reserve(2); errno != 0 {
+		return errno
+	}
 	for range createTries {
 		perm, errno := w.thread.become(io)
 		fd := -1
@@ -84,7 +87,10 @@ func runCreate(w *worker, j *job) syscall.Errno {
 			if errno = w.labelOpened(j, fd); errno != 0 {
 				return errno
 			}
-			return w.opened(j, fd)
+			if errno = w.opened(j, fd); errno != 0 && errno != syscall.ENOENT {
+				w.undo(j.n, cstring(w.name[:], io.Name), unix.S_IFREG, nil)
+			}
+			return errno
 		}
 		if errno != syscall.EEXIST || io.Flags&unix.O_EXCL != 0 {
 			return errno
@@ -100,7 +106,8 @@ func (w *worker) createNew(d *node, io *fsdev.IO, perm uint32) (fd int, errno sy
 	flags := w.a.hostFlags(w.a.ensureClient(io.Desc()), io.Flags) &^ unix.O_TRUNC
 	flags |= unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NOCTTY
 	for {
-		if fd, errno = sys.Openat(d.fd, cstring(w.name[:], io.Name), flags, perm); errno != syscall.EINTR {
+		fd, errno = sys.Openat(d.fd, cstring(w.name[:], io.Name), flags, perm)
+		if errno != syscall.EINTR && !w.room(errno) {
 			return fd, errno
 		}
 	}
@@ -164,6 +171,9 @@ func runTmpfile(w *worker, j *job) syscall.Errno {
 // opened makes a node and a handle of a new file, which is open at fd, the result of a job.
 func (w *worker) opened(j *job, fd int) syscall.Errno {
 	path, errno := sys.Openat(w.a.proc, w.fdName(fd), unix.O_PATH|unix.O_CLOEXEC, 0)
+	for w.room(errno) {
+		path, errno = sys.Openat(w.a.proc, w.fdName(fd), unix.O_PATH|unix.O_CLOEXEC, 0)
+	}
 	if errno == 0 {
 		errno = w.found(j, path)
 	}

@@ -90,9 +90,11 @@ type worker struct {
 
 	bounce []byte // see direct.go
 
-	thread threadCreds
-	locks  locks.Lane
-	inProc bool // the thread's working directory is /proc/self/fd
+	spares   []int // descriptors that room closes
+	reserved bool  // they are for the job
+	thread   threadCreds
+	locks    locks.Lane
+	inProc   bool // the thread's working directory is /proc/self/fd
 }
 
 func (p *pool) start(a *Aio, n int) {
@@ -100,7 +102,7 @@ func (p *pool) start(a *Aio, n int) {
 	p.idle = make([]*worker, 0, n)
 	p.workers.Add(n)
 	for range n {
-		w := &worker{p: p, a: a, wake: make(chan struct{}, 1)}
+		w := &worker{p: p, a: a, wake: make(chan struct{}, 1), spares: make([]int, 0, maxSpares)}
 		go w.run()
 	}
 }
@@ -212,6 +214,9 @@ func (w *worker) run() {
 			_ = sys.Close(c.fd)
 		case w.lookOut():
 		case !w.sleep():
+			for _, fd := range w.spares {
+				_ = sys.Close(fd)
+			}
 			return
 		}
 	}
@@ -227,6 +232,7 @@ func (w *worker) do(j *job) syscall.Errno {
 			defer w.a.unpin(n)
 		}
 	}
+	w.reserved = false
 	return j.run(w, j)
 }
 
