@@ -126,10 +126,14 @@ func (w *worker) reopen(n *node, flags uint32) (fd int, errno syscall.Errno) {
 	}
 }
 
-// runSetattr sets the size first, which changes the times, then the owner, which changes the mode.
+// runSetattr looks for what stands in the way of any of it first, since it cannot undo a part. Then it sets the size,
+// which changes the times, then the owner, which changes the mode.
 func runSetattr(w *worker, j *job) syscall.Errno {
 	io := j.io
 	set, mask := &io.Attr, io.Flags
+	if errno := w.maySetattr(j.n, set, mask); errno != 0 {
+		return errno
+	}
 	if mask&fsdev.SetAttrSize != 0 {
 		if errno := w.truncateAs(j, set.Size); errno != 0 {
 			return errno
@@ -148,9 +152,6 @@ func runSetattr(w *worker, j *job) syscall.Errno {
 		}
 	}
 	if mask&fsdev.SetAttrMode != 0 {
-		if j.n.typ == unix.S_IFLNK {
-			return syscall.EOPNOTSUPP
-		}
 		if errno := sys.Fchmodat(w.a.proc, w.fdName(j.n.fd), set.Mode&0o7777); errno != 0 {
 			return errno
 		}
@@ -168,14 +169,6 @@ func runSetattr(w *worker, j *job) syscall.Errno {
 
 // truncate sets the size, by the handle if it can.
 func (w *worker) truncate(j *job, size uint64) syscall.Errno {
-	switch {
-	case j.n.isDir():
-		return syscall.EISDIR
-	case j.n.typ != unix.S_IFREG:
-		return syscall.EINVAL
-	case size > math.MaxInt64:
-		return syscall.EFBIG
-	}
 	if j.h != nil && j.h.flags&unix.O_ACCMODE != unix.O_RDONLY {
 		return ftruncate(j.h.fd, size)
 	}

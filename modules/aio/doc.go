@@ -183,5 +183,6 @@
 //   - Without file handles a node has a descriptor for as long as it is known: RLIMIT_NOFILE bounds how many can be.
 //     LOOKUP is EMFILE then.
 //   - Mounts below the root are part of the export; numbers of inodes may then occur twice.
-//   - SETATTR cannot set the time of change, and what it has done before an error stays.
+//   - SETATTR cannot set the time of change. Of one with several parts that fails, none is done if that could be known
+//     before; what the disk or a quota refuses cannot, and the parts before it stay.
 package aio
