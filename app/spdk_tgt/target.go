@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,6 +29,7 @@ type target struct {
 	a       *app.App
 	threads []*reactor.Thread // one per reactor, for the queues of the mounts
 	mounts  []*mount
+	devices []device
 	started time.Time
 	ready   bool
 }
@@ -59,8 +61,8 @@ func (tg *target) start(a *app.App) error {
 // run brings the target up, waits for the end of ctx and takes the target down.
 func (tg *target) run(ctx context.Context) (err error) {
 	tg.started = time.Now()
-	devices, err := tg.createDevices()
-	defer tg.deleteDevices(devices)
+	tg.devices, err = tg.createDevices()
+	defer tg.deleteDevices(tg.devices)
 	if err != nil {
 		return err
 	}
@@ -119,6 +121,7 @@ func (tg *target) onAppThread(fn func(t *reactor.Thread) error) error {
 type device struct {
 	name   string
 	delete func(t *reactor.Thread, done func(err error))
+	d      any // the module's
 }
 
 func (tg *target) createDevices() (devices []device, err error) {
@@ -154,7 +157,20 @@ func deviceOf[D any](name string, d D, del func(t *reactor.Thread, d D,
 	cb func(t *reactor.Thread, ctx any, err error), ctx any) bool) device {
 	return device{name, func(t *reactor.Thread, done func(error)) {
 		del(t, d, func(_ *reactor.Thread, _ any, err error) { done(err) }, nil)
-	}}
+	}, d}
+}
+
+// reportHangs says what the devices wait for, if that lasts.
+func (tg *target) reportHangs() {
+	for _, d := range tg.devices {
+		a, ok := d.d.(*aio.Aio)
+		if !ok {
+			continue
+		}
+		for _, h := range a.Hanging(hangTime) {
+			fmt.Fprintf(tg.stderr, "%s: %s hangs: %v\n", progName, d.name, h)
+		}
+	}
 }
 
 func (tg *target) deleteDevices(devices []device) {
@@ -171,6 +187,9 @@ func (tg *target) deleteDevices(devices []device) {
 		}
 		if err != nil {
 			fmt.Fprintf(tg.stderr, "%s: delete %s: %v\n", progName, d.name, err)
+		}
+		if errors.Is(err, syscall.ETIMEDOUT) {
+			os.Exit(exitFailed) // the rest would wait for it too
 		}
 	}
 }
@@ -222,6 +241,7 @@ func (tg *target) unmountAll() {
 		if !u.unmount() {
 			// Its requests still use the dispatcher, so that nothing can be taken down in
 			// order any more; the kernel cleans up after the process.
+			tg.reportHangs()
 			fmt.Fprintf(tg.stderr, "%s: %s does not end; giving up\n", progName, m.dir)
 			os.Exit(exitFailed)
 		}
@@ -230,13 +250,16 @@ func (tg *target) unmountAll() {
 	}
 }
 
-// deleteTimeout is how long a dispatcher whose session has ended may take to go.
-const deleteTimeout = 10 * time.Second
+const (
+	deleteTimeout = 10 * time.Second // that a dispatcher whose session has ended may take to go
+	hangTime      = 5 * time.Second  // from where on a call is one that hangs
+)
 
 // deleteDispatcher gives up on a dispatcher that something still uses, for instance a session
 // whose set-up has failed half-way: nothing can be taken down in order any more then.
 func (tg *target) deleteDispatcher(m *mount) {
 	stuck := time.AfterFunc(deleteTimeout, func() {
+		tg.reportHangs()
 		fmt.Fprintf(tg.stderr, "%s: the dispatcher of %s is still in use; giving up\n", progName, m.name)
 		os.Exit(exitFailed)
 	})

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -52,6 +53,8 @@ type Opts struct {
 	// NodeFDs is how many descriptors of such files are kept at most, for those that were used last. Default: a quarter
 	// of RLIMIT_NOFILE, 16 Ki at most.
 	NodeFDs int
+	// Patience is how long a call of a worker may last before [Delete] no longer waits for it. Default: 10 s.
+	Patience time.Duration
 	// NoRing leaves data that has to be waited for to the workers too, as where there is no io_uring.
 	NoRing bool
 	// NoKillPriv leaves it to clients to take set-user-ID bits and security.capability from files that change. The
@@ -108,6 +111,9 @@ func (o *Opts) setDefaults() error {
 	if o.Locks == 0 {
 		o.Locks = 1 << 18
 	}
+	if o.Patience == 0 {
+		o.Patience = 10 * time.Second
+	}
 	if o.Notify && o.Writeback {
 		return fmt.Errorf("aio: notify and writeback: a client that caches writes goes by its own sizes and times, "+
 			"whatever it is told: %w", syscall.EINVAL)
@@ -117,6 +123,9 @@ func (o *Opts) setDefaults() error {
 	}
 	if o.Workers < 0 || o.Workers > 1024 || o.Handles < 0 || o.Handles > math.MaxInt32 || o.Locks < 0 {
 		return fmt.Errorf("aio: %d workers, %d handles, %d locks: %w", o.Workers, o.Handles, o.Locks, syscall.EINVAL)
+	}
+	if o.Patience < 0 {
+		return fmt.Errorf("aio: a patience of %v: %w", o.Patience, syscall.EINVAL)
 	}
 	if o.InodeFileHandles > FileHandlesMandatory || o.NodeFDs < 0 || o.NodeFDs > math.MaxInt32 {
 		return fmt.Errorf("aio: file handles %v, %d descriptors of nodes: %w", o.InodeFileHandles, o.NodeFDs, syscall.EINVAL)
@@ -316,15 +325,6 @@ func (a *Aio) close() {
 	_ = unix.Close(a.proc)
 }
 
-// Delete unregisters an export made by [Create]: its users are told to close it, and when the last one has, it is
-// freed and cb (which may be nil) is called with ctx on t. On the app thread. It returns false, and cb is never called,
-// when a is being deleted already.
-//
-// Not in SPDK's libraries: spdk_fsdev_aio_delete of its module.
-func Delete(t *reactor.Thread, a *Aio, cb func(t *reactor.Thread, ctx any, err error), ctx any) bool {
-	return a.fsdev.Unregister(t, cb, ctx)
-}
-
 // Fsdev returns the device under which the export is registered. Any goroutine.
 //
 // Not in SPDK.
@@ -334,28 +334,6 @@ func (a *Aio) Fsdev() *fsdev.Fsdev { return a.fsdev }
 //
 // Not in SPDK.
 func (a *Aio) IOChannel(t *reactor.Thread) *iochannel.Channel { return a.iodev.Get(t) }
-
-// Destruct implements [fsdev.Device]: it ends the workers and closes what clients have left.
-//
-// Not in SPDK.
-func (a *Aio) Destruct(t *reactor.Thread, done func(t *reactor.Thread, err error)) {
-	a.iodev.Unregister(t, func(t *reactor.Thread, _ any) {
-		go func() { // waits for the workers, which close what there is to close
-			a.watch.stop()
-			a.pool.stop()
-			a.close()
-			if t.SendMsgWait(a.pool.ctx, destructed, &destruct{done}) != nil {
-				return // the thread is gone, and with it who would be told
-			}
-		}()
-	}, nil)
-}
-
-type destruct struct {
-	done func(t *reactor.Thread, err error)
-}
-
-func destructed(t *reactor.Thread, ctx any) { ctx.(*destruct).done(t, nil) }
 
 // createParams are those of SPDK's RPC, and after them those that it does not know, if they are not the default.
 type createParams struct {

@@ -75,6 +75,12 @@
 // is removed or reset. What a worker is at cannot be stopped. The signals of a client's program end nothing but its
 // wait for a lock: as on a local disk, all else ends in its own time.
 //
+// # Hangs
+//
+// A file system that does not answer, such as a network's, keeps the worker that asks it, and what that does for a
+// client cannot be given up. The other workers go on, and so does what needs none. [Delete] does not wait for ever, but
+// says what hangs after [Opts].Patience; [Aio.Hanging] says so at any time.
+//
 // # Containment
 //
 // Names have no slash, and are not "." or "..", except in LOOKUP, where the root is its own parent and no other way

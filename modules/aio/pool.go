@@ -61,6 +61,7 @@ const maxClosings = 256
 type pool struct {
 	ctx     context.Context //nolint:containedctx // never done
 	workers sync.WaitGroup
+	all     []*worker
 
 	mu       sys.Spin
 	jobs     jobList
@@ -72,7 +73,9 @@ type pool struct {
 	queued   atomic.Int64 // jobs, for the one who looks out for them
 	lookouts atomic.Int32 // workers that look out for jobs: one at most
 
-	hook func(j *job) // called by workers before each job; tests
+	// For tests: called by workers before each job, and before a descriptor is closed.
+	hook      func(j *job)
+	closeHook func()
 }
 
 // worker runs jobs on a thread of its own.
@@ -90,6 +93,9 @@ type worker struct {
 
 	bounce []byte // see direct.go
 
+	doing atomic.Uint64 // see begin; 0: nothing
+	tid   atomic.Int64
+
 	spares   []int // descriptors that room closes
 	reserved bool  // they are for the job
 	thread   threadCreds
@@ -103,6 +109,9 @@ func (p *pool) start(a *Aio, n int) {
 	p.workers.Add(n)
 	for range n {
 		w := &worker{p: p, a: a, wake: make(chan struct{}, 1), spares: make([]int, 0, maxSpares)}
+		p.all = append(p.all, w)
+	}
+	for _, w := range p.all {
 		go w.run()
 	}
 }
@@ -194,6 +203,7 @@ func (p *pool) take() (j *job, c *closing) {
 func (w *worker) run() {
 	defer w.p.workers.Done()
 	runtime.LockOSThread() // and never unlocked: the thread, which is not like the others, ends with the goroutine
+	w.tid.Store(int64(unix.Gettid()))
 	w.thread.init(&w.a.creds)
 	defer w.freeBounce()
 	w.locks.Open(w.a.locks)
@@ -204,14 +214,21 @@ func (w *worker) run() {
 		j, c := w.p.take()
 		switch {
 		case j != nil:
+			w.begin(uint64(j.io.Type) + 1)
 			if w.p.hook != nil {
 				w.p.hook(j)
 			}
 			j.errno = w.do(j)
 			j.woken = w.takeWoken()
+			w.doing.Store(0)
 			j.c.finished(j)
 		case c != nil:
+			w.begin(doingClose)
+			if w.p.closeHook != nil {
+				w.p.closeHook()
+			}
 			_ = sys.Close(c.fd)
+			w.doing.Store(0)
 		case w.lookOut():
 		case !w.sleep():
 			for _, fd := range w.spares {
