@@ -36,6 +36,9 @@ type Attr struct {
 	// ValidMS is how long the client may cache these attributes, in milliseconds.
 	// Modules that do not know leave it zero; the consumer's cache policy applies.
 	ValidMS uint32
+	// Submount says that a directory that was looked up is where another file system begins, if
+	// the module said [MountOpts].Submounts. Not in SPDK.
+	Submount bool
 }
 
 // Bits of the mask of [Desc.Setattr]: which fields of the Attr to apply.
@@ -141,6 +144,9 @@ type MountOpts struct {
 	SecurityCtx bool
 	// SuppGroup (out only): the module obeys [Creator].Group. Not in SPDK.
 	SuppGroup bool
+	// Submounts (out only): the module says where other file systems begin ([Attr].Submount),
+	// whose inode numbers may be those of other files. Not in SPDK.
+	Submounts bool
 }
 
 // FlagKillSuidgid may be set, beside O_*, in the flags of [Desc.Write], [Desc.Fopen] and

@@ -89,6 +89,7 @@ type session struct {
 	noFlush   bool
 	noFsync   bool
 	killPriv  bool // the client may ask for set-user-ID bits to be cleared
+	submounts bool // the client wants to know where other file systems begin
 	// posixLocks: byte-range locks are the module's, not the client's kernel's.
 	posixLocks bool
 	// posixACL: the module knows access control lists. dontMask: it applies the umask, for that

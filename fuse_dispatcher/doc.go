@@ -55,7 +55,7 @@
 //	WritebackCache   WRITEBACK_CACHE             PosixLocks    POSIX_LOCKS
 //	NoOpen           NO_OPEN(DIR)_SUPPORT        PosixACL      POSIX_ACL and DONT_MASK, together
 //	KillPriv         HANDLE_KILLPRIV_V2          SecurityCtx   SECURITY_CTX
-//	                                             SuppGroup     CREATE_SUPP_GROUP
+//	Submounts        SUBMOUNTS                   SuppGroup     CREATE_SUPP_GROUP
 //
 // and [Opts].Mapper MAP_ALIGNMENT. The umask of a client is the module's to apply if, and only
 // if, DONT_MASK has been agreed on.

@@ -51,6 +51,9 @@ func (s *session) fillEntry(e *EntryOut, obj fsdev.FileObject, attr *fsdev.Attr)
 	e.EntryValid, e.EntryValidNsec = name.sec, name.nsec
 	e.AttrValid, e.AttrValidNsec = valid.sec, valid.nsec
 	fillAttr(&e.Attr, attr)
+	if attr.Submount && s.submounts {
+		e.Attr.Flags = FUSE_ATTR_SUBMOUNT
+	}
 }
 
 // entrySize is the size of EntryOut that the client knows.

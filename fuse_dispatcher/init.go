@@ -37,7 +37,7 @@ type initParams struct {
 // FUSE_NO_EXPORT_SUPPORT is the truth: a node that the client has forgotten cannot be found again
 // by its number, so handles of name_to_handle_at(2), which NFS keeps, would go stale at whim.
 // What is not here is not done: FUSE_EXPORT_SUPPORT and FUSE_FILE_OPS; FUSE_HAS_RESEND, since no
-// request is lost; FUSE_SPLICE_*, which concern /dev/fuse alone; FUSE_SUBMOUNTS,
+// request is lost; FUSE_SPLICE_*, which concern /dev/fuse alone;
 // FUSE_HAS_INODE_DAX and FUSE_ALLOW_IDMAP, of which modules know nothing;
 // FUSE_HANDLE_KILLPRIV, whose second version says more; FUSE_REQUEST_TIMEOUT, which would abort a
 // session with a slow disk.
@@ -197,6 +197,9 @@ func (d *Dispatcher) newSession(p *initParams, opts *fsdev.MountOpts) *session {
 		want = want&^(FUSE_WRITEBACK_CACHE|FUSE_NO_OPEN_SUPPORT) | FUSE_PASSTHROUGH // it is agreed on at open
 		s.backing, s.backed = p.backing, newBackedFiles()
 	}
+	if opts.Submounts {
+		want |= FUSE_SUBMOUNTS
+	}
 	if d.opts.Mapper != nil {
 		want |= FUSE_MAP_ALIGNMENT
 	}
@@ -207,6 +210,7 @@ func (d *Dispatcher) newSession(p *initParams, opts *fsdev.MountOpts) *session {
 	s.dontMask = s.flags&FUSE_DONT_MASK != 0
 	s.securityCtx = s.flags&FUSE_SECURITY_CTX != 0
 	s.suppGroup = s.flags&FUSE_CREATE_SUPP_GROUP != 0
+	s.submounts = s.flags&FUSE_SUBMOUNTS != 0
 	s.posixLocks = s.flags&FUSE_POSIX_LOCKS != 0
 	s.noFsync = opts.NoSync
 	// Closing a file gives up the locks of the process, and FLUSH is what says so.

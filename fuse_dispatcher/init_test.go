@@ -222,6 +222,7 @@ func TestInitFlags(t *testing.T) {
 		{"a client without access control lists", fusedispatcher.CacheAuto, all &^ FUSE_POSIX_ACL, acl, auto},
 		{"security contexts", fusedispatcher.CacheAuto, all, fsdev.MountOpts{SecurityCtx: true}, auto | FUSE_SECURITY_CTX},
 		{"groups", fusedispatcher.CacheAuto, all, fsdev.MountOpts{SuppGroup: true}, auto | FUSE_CREATE_SUPP_GROUP},
+		{"submounts", fusedispatcher.CacheAuto, all, fsdev.MountOpts{Submounts: true}, auto | FUSE_SUBMOUNTS},
 		{"nothing offered", fusedispatcher.CacheAlways, 0, everything, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -39,6 +39,8 @@ var aioOptions = []aioOption{
 	aioToggle("notify", "have the kernel forget what others change on the host, so that it can keep things for long; "+
 		"needs CAP_SYS_ADMIN, and is not for writeback or inode-file-handles", func(o *aio.Opts) { o.Notify = true }),
 	{"workers", "N", "threads for what has to wait, else one per CPU and at least 4", setAioWorkers},
+	aioToggle("announce-submounts", "tell clients where other file systems are mounted below the directory",
+		func(o *aio.Opts) { o.AnnounceSubmounts = true }),
 	{"inode-file-handles", "MODE", "hold known files by the file system's names for them, instead of by descriptors, so " +
 		"that their number is not bounded: prefer (where that can be), mandatory (LOOKUP fails where it cannot) or else " +
 		"never. It takes CAP_DAC_READ_SEARCH", setAioFileHandles},

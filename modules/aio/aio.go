@@ -46,6 +46,9 @@ type Opts struct {
 	// Notify watches the host for changes, and tells clients what they must not have in their caches any more. It
 	// needs CAP_SYS_ADMIN and cannot go with Writeback or InodeFileHandles.
 	Notify bool
+	// AnnounceSubmounts tells clients where other file systems are mounted below the root, if they want to know, so that
+	// they can make mounts of them, with device numbers of their own: inode numbers may occur twice otherwise.
+	AnnounceSubmounts bool
 	// InodeFileHandles holds files that clients know by the names that the file system has for them, so that their
 	// number is not bounded by that of descriptors; it needs CAP_DAC_READ_SEARCH. Such a file whose last link is removed
 	// while nobody has it open is gone for clients that know it too: ESTALE.
@@ -355,6 +358,7 @@ type createParams struct {
 	Label        bool     `json:"security_label,omitempty"`
 	DirectIO     bool     `json:"allow_direct_io,omitempty"`
 	Notify       bool     `json:"notify,omitempty"`
+	Submounts    bool     `json:"announce_submounts,omitempty"`
 	Handles      string   `json:"inode_file_handles,omitempty"`
 	NodeFDs      int      `json:"node_fds,omitempty"`
 }
@@ -368,7 +372,8 @@ func (a *Aio) ConfigJSON(f *fsdev.Fsdev) []fsdev.ConfigCall {
 		ReadOnly: a.o.ReadOnly, Devices: a.o.Devices, NoKillPriv: a.o.NoKillPriv, Notify: a.o.Notify,
 		TranslateUID: a.o.TranslateUID, TranslateGID: a.o.TranslateGID,
 		XattrMap: a.o.XattrMap, PosixACL: a.o.PosixACL, Label: a.o.SecurityLabel, DirectIO: a.o.DirectIO,
-		SkipRW: a.o.SkipRW, NoOpen: a.o.NoOpen, Handles: a.o.InodeFileHandles.param(), NodeFDs: a.o.NodeFDs,
+		SkipRW: a.o.SkipRW, NoOpen: a.o.NoOpen, Submounts: a.o.AnnounceSubmounts,
+		Handles: a.o.InodeFileHandles.param(), NodeFDs: a.o.NodeFDs,
 	}}}
 }
 

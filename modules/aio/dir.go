@@ -165,6 +165,7 @@ func (w *worker) lookEntry(d *node, e *dirEntry) bool {
 				_ = sys.Close(left)
 			}
 			fillAttr(&e.attr, &w.stx)
+			e.attr.Submount = w.a.isSubmount(d, &w.stx)
 			if errno == 0 {
 				e.node = n
 			}

@@ -188,7 +188,9 @@
 //     concern how the host stores files, or whose project they are; the rest is ENOTTY.
 //   - Without file handles a node has a descriptor for as long as it is known: RLIMIT_NOFILE bounds how many can be.
 //     LOOKUP is EMFILE then.
-//   - Mounts below the root are part of the export; numbers of inodes may then occur twice.
+//   - Mounts below the root are part of the export; numbers of inodes may then occur twice. With
+//     [Opts].AnnounceSubmounts clients are told where they begin, which kernels want to know through virtio, but not
+//     through /dev/fuse. LOOKUP of ".." does not say that it has left one.
 //   - SETATTR cannot set the time of change. Of one with several parts that fails, none is done if that could be known
 //     before; what the disk or a quota refuses cannot, and the parts before it stay.
 package aio

@@ -136,6 +136,7 @@ func (c *channel) mount(io *fsdev.IO) syscall.Errno {
 	io.Mount.PosixACL = c.a.o.PosixACL
 	io.Mount.SecurityCtx = c.a.o.SecurityLabel
 	io.Mount.PosixLocks = true
+	io.Mount.Submounts = c.a.o.AnnounceSubmounts
 	io.OutObject = c.a.root.obj
 	return 0
 }

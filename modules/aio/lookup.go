@@ -72,7 +72,15 @@ func (c *channel) lookupCached(io *fsdev.IO, d *node) syscall.Errno {
 		_ = sys.Close(fd)
 		return syscall.EAGAIN
 	}
-	return c.a.found(io, c.clientOf(io.Desc()), fd, &c.stx, sp, false)
+	errno = c.a.found(io, c.clientOf(io.Desc()), fd, &c.stx, sp, false)
+	io.OutAttr.Submount = errno == 0 && c.a.isSubmount(d, &c.stx)
+	return errno
+}
+
+// isSubmount says whether what was found in a directory is the root of another file system, to be announced.
+func (a *Aio) isSubmount(d *node, st *unix.Statx_t) bool {
+	return a.o.AnnounceSubmounts && st.Mode&unix.S_IFMT == unix.S_IFDIR &&
+		(st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 || keyOf(st).dev != d.key.dev) // btrfs has such without a mount
 }
 
 // pin is node.pin, which opens the file if it can do so without waiting.
@@ -109,7 +117,9 @@ func (w *worker) lookupName(j *job, d *node) syscall.Errno {
 	if errno != 0 {
 		return errno
 	}
-	return w.found(j, fd)
+	errno = w.found(j, fd)
+	j.io.OutAttr.Submount = errno == 0 && w.a.isSubmount(d, &w.stx)
+	return errno
 }
 
 // openPath opens a name in a directory, whatever it is, to have a node made of it.

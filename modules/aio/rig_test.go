@@ -2,6 +2,7 @@ package aio_test
 
 import (
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -182,4 +183,28 @@ func (r *rig) read(node, fh, off uint64, p []byte) opFunc {
 
 func (r *rig) write(node, fh, off uint64, p []byte) opFunc {
 	return func(fn loopback.ReplyFunc, ctx any) syscall.Errno { return r.c.Write(node, fh, off, p, fn, ctx) }
+}
+
+// readAll reads the root from its beginning to its end.
+func (r *rig) readAll(plus bool) (all []loopback.Dirent) {
+	r.Helper()
+	fh := r.ok(func(fn loopback.ReplyFunc, ctx any) syscall.Errno { return r.c.Opendir(root, 0, fn, ctx) }).r.Handle
+	buf := make([]byte, 64<<10)
+	for off, more := uint64(0), true; more; {
+		data := r.ok(func(fn loopback.ReplyFunc, ctx any) syscall.Errno {
+			return r.c.Readdir(root, fh, off, plus, buf, fn, ctx)
+		}).data
+		more = len(data) > 0
+		if !loopback.ParseDirents(data, plus, func(e *loopback.Dirent) bool {
+			d := *e
+			d.Name = slices.Clone(e.Name)
+			all = append(all, d)
+			off = e.Next
+			return true
+		}) {
+			r.Fatal("entries are malformed")
+		}
+	}
+	r.ok(func(fn loopback.ReplyFunc, ctx any) syscall.Errno { return r.c.Releasedir(root, fh, fn, ctx) })
+	return all
 }

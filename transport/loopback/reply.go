@@ -234,6 +234,7 @@ func decodeAttr(a *fsdev.Attr, b []byte) {
 		GID:       le.Uint32(b[72:]),
 		Rdev:      le.Uint32(b[76:]),
 		Blksize:   le.Uint32(b[80:]),
+		Submount:  le.Uint32(b[84:])&1 != 0, // FUSE_ATTR_SUBMOUNT
 	}
 }
 
