@@ -14,6 +14,7 @@ import (
 
 	"github.com/spdk-go/spdk-go/app"
 	"github.com/spdk-go/spdk-go/internal/sandbox"
+	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/reactor"
 	"github.com/spdk-go/spdk-go/transport/fusedev"
 )
@@ -193,6 +194,7 @@ func (c *config) sandboxOptions(mode sandbox.Mode) (*sandbox.Options, error) {
 			o.MoreCaps |= 1 << unix.CAP_SYS_ADMIN
 		}
 		o.Exports = append(o.Exports, sandbox.Export{Path: root, ReadOnly: a.opts.ReadOnly})
+		o.FileHandles = o.FileHandles || a.opts.InodeFileHandles != aio.FileHandlesNever
 	}
 	return o, nil
 }
