@@ -6,6 +6,7 @@ import "testing"
 type reason string
 
 const (
+	needsLoop   reason = "there are no loop devices or no losetup and mkfs.ext4: install util-linux and e2fsprogs"
 	needsRoot   reason = "this user may not mount or act as others: run as root"
 	needsCap    reason = "this user may not open files by their handles, CAP_DAC_READ_SEARCH: run as root"
 	needsDirect reason = "the file system of the directory for temporary files has no O_DIRECT of blocks: set TMPDIR " +
