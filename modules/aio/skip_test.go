@@ -11,6 +11,8 @@ const (
 	needsCap    reason = "this user may not open files by their handles, CAP_DAC_READ_SEARCH: run as root"
 	needsDirect reason = "the file system of the directory for temporary files has no O_DIRECT of blocks: set TMPDIR " +
 		"to one of ext4 or xfs"
+	noWatch    reason = "this user may not watch a file system, or fanotify cannot: run as root"
+	slow       reason = "it compares times: not with -short"
 	needsFlags reason = "files in the directory for temporary ones have no flags: set TMPDIR to one of ext4, xfs or btrfs"
 )
 
@@ -18,5 +20,3 @@ func skip(tb testing.TB, why reason) {
 	tb.Helper()
 	tb.Skip(string(why))
 }
-
-const noWatch reason = "this user may not watch a file system, or fanotify cannot: run as root"
