@@ -63,7 +63,8 @@ var importTable = []room{
 	}},
 	{"fuse_dispatcher", []string{"fsdev", "internal/fuseabi", "iochannel", "reactor", "mempool", "log"}},
 	{"modules", []string{
-		"fsdev", "internal/uring", "internal/sys", "internal/locks", "iochannel", "iobuf", "reactor", "mempool", xsys,
+		"fsdev", "internal/uring", "internal/sys", "internal/locks", "iochannel", "iobuf", "reactor", "mempool", "rpc",
+		xsys,
 	}},
 	{"transport", []string{
 		"fuse_dispatcher", "fsdev", "iochannel", "iobuf", "reactor", "mempool", "log", allInternal, xsys,
