@@ -11,7 +11,9 @@ import (
 	"syscall"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/iobuf"
 	"github.com/spdk-go/spdk-go/reactor"
+	"github.com/spdk-go/spdk-go/rpc"
 )
 
 // Options configure an application. The zero value is one reactor on the first CPU that
@@ -38,6 +40,8 @@ type Options struct {
 	DisableCPUMaskLocks bool
 	// Fsdev sizes the pools of the fsdev layer.
 	Fsdev fsdev.Opts
+	// Iobuf sizes the pools of data buffers, unless iobuf_set_options does.
+	Iobuf iobuf.Opts
 	// DisableSignalHandlers leaves SIGINT and SIGTERM alone.
 	//
 	// SPDK: disable_signal_handlers
@@ -49,6 +53,37 @@ type Options struct {
 	Shutdown func(t *reactor.Thread, a *App)
 	// Subsystems are brought up in addition to those of [RegisterSubsystem].
 	Subsystems []Subsystem
+	// RPCSocket is the Unix socket at which the application can be driven by JSON-RPC, as with SPDK's rpc.py. "" means
+	// none. SPDK's default is [rpc.DefaultSocket].
+	//
+	// SPDK: rpc_addr
+	RPCSocket string
+	// RPCSocketOptional goes on without the socket if it cannot be had, because another application has it for
+	// instance. Not in SPDK.
+	RPCSocketOptional bool
+	// RPCListen says who may use the socket, and more. Not in SPDK.
+	RPCListen rpc.ListenOptions
+	// RPCAllowlist names the methods that may be called; nil means all.
+	//
+	// SPDK: rpc_allowlist
+	RPCAllowlist []string
+	// WaitForRPC brings the subsystems up only when framework_start_init is called, so that they can be configured
+	// before.
+	//
+	// SPDK: delay_subsystem_init
+	WaitForRPC bool
+	// ConfigFile is a file of calls to be made on the way up, in the form of SPDK's save_config. "" means none.
+	//
+	// SPDK: json_config_file
+	ConfigFile string
+	// Config is the same as text. One of both can be given.
+	//
+	// SPDK: json_data
+	Config []byte
+	// IgnoreConfigErrors goes on after calls of the configuration that fail.
+	//
+	// SPDK: json_config_ignore_errors
+	IgnoreConfigErrors bool
 	// Log takes reports; nil means slog.Default.
 	Log *slog.Logger
 }
@@ -77,7 +112,9 @@ type App struct {
 	workers sync.WaitGroup
 	done    chan struct{} // closed when everything has ended
 	running []*Subsystem  // initialised, in order
-	locks   *reactor.CoreLocks
+	locks   coreLocks
+	control control
+	stat    procStat // of the CPUs when it started
 
 	mu       sync.Mutex
 	stopping bool
@@ -87,7 +124,8 @@ type App struct {
 // New checks the options. Nothing runs yet.
 //
 // Errors wrap EINVAL: a CPU that the process may not use, subsystems that depend on each
-// other or on one that does not exist.
+// other or on one that does not exist, a configuration that is none; or what the kernel says when
+// it is read.
 //
 // SPDK: the first part of spdk_app_start
 func New(o Options) (*App, error) {
@@ -114,7 +152,14 @@ func New(o Options) (*App, error) {
 	if _, err := sortSubsystems(allSubsystems(&o)); err != nil {
 		return nil, err
 	}
+	if err := o.checkControl(); err != nil {
+		return nil, err
+	}
 	a := &App{o: o, cores: cores, done: make(chan struct{})}
+	a.control.start = make(chan *startInit, 1)
+	if err := a.readConfig(); err != nil {
+		return nil, err
+	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	return a, nil
 }
@@ -135,7 +180,8 @@ func Run(o Options, start StartFunc) error {
 }
 
 // Start brings everything up and calls start on the app thread. On an error everything
-// is down again. Call it once, from a plain goroutine.
+// is down again. With [Options].WaitForRPC it waits for the call of framework_start_init. Call it
+// once, from a plain goroutine.
 //
 // SPDK: spdk_app_start
 func (a *App) Start(start StartFunc) error {
@@ -150,12 +196,7 @@ func (a *App) Start(start StartFunc) error {
 	if !a.o.DisableSignalHandlers {
 		signals = watchSignals(a)
 	}
-	err := a.initSubsystems()
-	if err == nil && a.ctx.Err() == nil {
-		if errno := Call(a.thread, func(t *reactor.Thread) { err = start(t, a) }); errno != 0 {
-			err = fmt.Errorf("app: start: %w", errno)
-		}
-	}
+	err := a.bringUp(start)
 	if err != nil {
 		a.Stop(err)
 	}
@@ -168,7 +209,7 @@ func (a *App) Start(start StartFunc) error {
 
 func (a *App) startReactors() (err error) {
 	if !a.o.DisableCPUMaskLocks && !a.o.NoPin {
-		if a.locks, err = reactor.LockCores(reactor.CoreLockDir, a.cores); err != nil {
+		if err := a.locks.lock(a.cores); err != nil {
 			return fmt.Errorf("app: %w", err)
 		}
 		defer func() {
@@ -177,10 +218,12 @@ func (a *App) startReactors() (err error) {
 			}
 		}()
 	}
+	a.stat = readProcStat()
 	fw, err := reactor.NewFramework(reactor.Options{Cores: a.cores, Mode: a.o.Mode, NoPin: a.o.NoPin, Log: a.o.Log})
 	if err != nil {
 		return fmt.Errorf("app: %w", err)
 	}
+	fw.Ext(appKey, func() any { return a })
 	// The app thread stays on the main core, as in SPDK.
 	a.thread, err = fw.CreateThread("app_thread", reactor.NewCpuset(a.cores[0]))
 	if err != nil {
@@ -190,22 +233,21 @@ func (a *App) startReactors() (err error) {
 		return fmt.Errorf("app: %w", err)
 	}
 	a.fw = fw
+	a.control.svc = rpc.NewService(a.thread, a.o.Log)
+	a.control.svc.SetAllowlist(a.o.RPCAllowlist)
 	return nil
 }
 
 func (a *App) unlockCores() {
-	if a.locks == nil {
-		return
-	}
-	if err := a.locks.Unlock(); err != nil {
+	if err := a.locks.unlock(); err != nil {
 		a.o.Log.Warn("the locks of the CPUs could not be given back", "error", err)
 	}
-	a.locks = nil
 }
 
 // finish waits for the end of the application and takes it down.
 func (a *App) finish(signals *signalWatch) {
 	<-a.ctx.Done()
+	a.closeControl()
 	a.workers.Wait()
 	a.finiSubsystems()
 	a.fw.Stop()

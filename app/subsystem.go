@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/spdk-go/spdk-go/fsdev"
+	"github.com/spdk-go/spdk-go/iobuf"
 	"github.com/spdk-go/spdk-go/reactor"
 )
 
@@ -26,6 +27,11 @@ type Subsystem struct {
 	// Fini ends the subsystem, on the app thread, and calls done exactly once, with what
 	// went wrong in words. Nil if there is nothing to end. It is called only if Init succeeded.
 	Fini func(t *reactor.Thread, a *App, done func(err error))
+	// Config returns the calls that bring the subsystem to where it is, for framework_get_config. It is called on the
+	// app thread, when everything is up. Nil if there is nothing to configure.
+	//
+	// SPDK: write_config_json
+	Config func(t *reactor.Thread, a *App) []fsdev.ConfigCall
 }
 
 // registered is filled by init functions and read-only afterwards.
@@ -51,11 +57,28 @@ func RegisterSubsystem(s Subsystem) {
 
 func init() {
 	RegisterSubsystem(Subsystem{
+		Name: "scheduler",
+		Init: initScheduler,
+		Fini: func(_ *reactor.Thread, a *App, done func(error)) { go func() { done(finiScheduler(a)) }() },
+		Config: func(_ *reactor.Thread, a *App) []fsdev.ConfigCall {
+			return schedulerConfig(a.fw)
+		},
+	})
+	RegisterSubsystem(Subsystem{
+		Name: "iobuf",
+		Init: func(t *reactor.Thread, a *App, done func(error)) { done(iobuf.Initialize(t, a.o.Iobuf)) },
+		Fini: func(t *reactor.Thread, _ *App, done func(error)) {
+			iobuf.Finish(t, func(_ *reactor.Thread, _ any, err error) { done(err) }, nil)
+		},
+		Config: func(_ *reactor.Thread, a *App) []fsdev.ConfigCall { return iobufConfig(a.fw) },
+	})
+	RegisterSubsystem(Subsystem{
 		Name: "fsdev",
 		Init: func(t *reactor.Thread, a *App, done func(error)) { done(fsdev.Initialize(t, a.o.Fsdev)) },
 		Fini: func(t *reactor.Thread, _ *App, done func(error)) {
 			fsdev.Finish(t, func(_ *reactor.Thread, _ any, err error) { done(err) }, nil)
 		},
+		Config: func(_ *reactor.Thread, a *App) []fsdev.ConfigCall { return fsdev.ConfigJSON(a.fw) },
 	})
 }
 
