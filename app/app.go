@@ -59,7 +59,7 @@ type Options struct {
 	// SPDK: rpc_addr
 	RPCSocket string
 	// RPCSocketOptional goes on without the socket if it cannot be had, because another application has it for
-	// instance. Not in SPDK.
+	// instance; see [App.RPCError]. With WaitForRPC it does not count. Not in SPDK.
 	RPCSocketOptional bool
 	// RPCListen says who may use the socket, and more. Not in SPDK.
 	RPCListen rpc.ListenOptions

@@ -17,6 +17,7 @@ import (
 type control struct {
 	svc     *rpc.Service
 	srv     *rpc.Server // nil if there is none
+	missing error       // why there is none, if it was optional
 	config  *rpc.Config // nil if there is none
 	start   chan *startInit
 	waiters []*rpc.Request[rpc.None, bool] // for the start; the app thread's
@@ -148,7 +149,7 @@ func (a *App) listen() error {
 	switch {
 	case err == nil:
 	case a.o.RPCSocketOptional && !a.o.WaitForRPC:
-		a.o.Log.Info("there is no RPC socket: give another path", "error", err)
+		c.missing = err
 		return nil
 	default:
 		return fmt.Errorf("app: %w", err)
@@ -293,3 +294,8 @@ func (a *App) RPCSocket() string {
 	}
 	return a.control.srv.Path()
 }
+
+// RPCError returns why there is no RPC socket, if it is optional and could not be had. To be called after the start.
+//
+// Not in SPDK.
+func (a *App) RPCError() error { return a.control.missing }

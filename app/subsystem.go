@@ -66,7 +66,9 @@ func init() {
 	})
 	RegisterSubsystem(Subsystem{
 		Name: "iobuf",
-		Init: func(t *reactor.Thread, a *App, done func(error)) { done(iobuf.Initialize(t, a.o.Iobuf)) },
+		Init: func(t *reactor.Thread, a *App, done func(error)) {
+			go func() { done(iobuf.Initialize(t, a.o.Iobuf)) }() // it takes milliseconds
+		},
 		Fini: func(t *reactor.Thread, _ *App, done func(error)) {
 			iobuf.Finish(t, func(_ *reactor.Thread, _ any, err error) { done(err) }, nil)
 		},

@@ -18,6 +18,7 @@ import (
 	"github.com/spdk-go/spdk-go/internal/sandbox"
 	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/reactor"
+	"github.com/spdk-go/spdk-go/rpc"
 )
 
 // config is the command line, checked.
@@ -42,6 +43,15 @@ type config struct {
 	null                       []string
 	aio                        []aioSpec
 	mounts                     []mountSpec
+
+	rpcSocket          string // "": none
+	rpcSocketGiven     bool
+	noRPC              bool
+	rpcMode            os.FileMode
+	rpcsAllowed        []string
+	waitForRPC         bool
+	configFile         string
+	ignoreConfigErrors bool
 }
 
 type memfsSpec struct {
@@ -71,7 +81,7 @@ const (
 
 // newFlags returns the flags and the configuration that they write to.
 func newFlags() (*pflag.FlagSet, *config) {
-	c := &config{cache: fusedispatcher.CacheAuto, maxWrite: defaultWrite}
+	c := &config{cache: fusedispatcher.CacheAuto, maxWrite: defaultWrite, rpcSocket: rpc.DefaultSocket}
 	fs := pflag.NewFlagSet(progName, pflag.ContinueOnError)
 	fs.SortFlags = false      // what everybody needs comes first in --help
 	fs.SetInterspersed(false) // no arguments are taken, so the first one is the mistake to report
@@ -141,6 +151,33 @@ func newFlags() (*pflag.FlagSet, *config) {
 	toggle(&c.noPass, "no-passthrough",
 		"keep the kernel from reading and writing the files of --aio by itself, which it does unless the cache policy is "+
 			"none, if it is able to and spdk_tgt has CAP_SYS_ADMIN: a sandbox leaves that with --modcaps +sys_admin")
+	value("rpc-socket", "r", rpc.DefaultSocket+", if no other program has it",
+		"serve JSON-RPC at the Unix socket `PATH`, for SPDK's rpc.py and its like, e.g. /run/tgt.sock", setRPCSocket)
+	value("rpc-socket-mode", "", "as the umask has it",
+		"permission bits of the RPC socket, in octal, as in `MODE`: who may write to it may do everything, e.g. 660",
+		setRPCSocketMode)
+	// Without "[=true|false]", which would leave little room for the help of all.
+	on := func(name, help string, set func(on bool)) {
+		fs.BoolFunc(name, help, func(v string) error {
+			on, err := strconv.ParseBool(v)
+			set(on)
+			return err
+		})
+		fs.Lookup(name).DefValue = "off"
+	}
+	on("no-rpc-server", "serve no JSON-RPC, whatever --rpc-socket says", func(on bool) { c.noRPC = on })
+	value("rpcs-allowed", "", "all",
+		"serve these RPCs only, as in `NAME[,NAME]`..., e.g. spdk_get_version,fsdev_get_iostat", setRPCsAllowed)
+	on("wait-for-rpc",
+		"wait for the RPC framework_start_init before anything is brought up, so that it can be configured by RPC first",
+		func(on bool) { c.waitForRPC = on })
+	value("config", "c", "none",
+		"make the calls of the JSON configuration in `FILE` first, which is what rpc.py save_config writes and may have "+
+			"comments, e.g. tgt.json", setConfigFile)
+	fs.Func("json", "the name that SPDK has for --config, too", func(v string) error { return setConfigFile(c, v) })
+	fs.MarkHidden("json")
+	on("json-ignore-init-errors", "go on after calls of the configuration that fail",
+		func(on bool) { c.ignoreConfigErrors = on })
 	ask("version", "v", "print the version and exit", errVersion)
 	ask("help", "h", "print this and exit", pflag.ErrHelp)
 	return fs, c
@@ -160,6 +197,8 @@ Example: a memory file system of 4 GiB, served by two reactors:
   %[1]s --cpumask 0x3 --memfs mem0,size=4G --mount mem0=/mnt/mem
 A directory of the host:
   %[1]s --aio data0:/srv/data --mount data0=/mnt/data
+What was made by RPC, as it was saved:
+  %[1]s --config tgt.json
 
 Exit code: 0 after an orderly end, 1 if something failed, 2 for a wrong flag or
 value.
@@ -184,6 +223,45 @@ func setCpumask(c *config, v string) error {
 		return err
 	}
 	c.cpumask = mask
+	return nil
+}
+
+func setRPCSocket(c *config, v string) error {
+	if v == "" {
+		return errors.New("the path of the RPC socket is empty (to have none, see --no-rpc-server)")
+	}
+	abs, err := filepath.Abs(v)
+	if err != nil {
+		return err
+	}
+	c.rpcSocket, c.rpcSocketGiven = abs, true
+	return nil
+}
+
+func setRPCSocketMode(c *config, v string) error {
+	n, err := strconv.ParseUint(v, 8, 32)
+	if err != nil || n == 0 || n > 0o777 {
+		return fmt.Errorf("%q are not permission bits from 1 to 777", v)
+	}
+	c.rpcMode = os.FileMode(n)
+	return nil
+}
+
+func setRPCsAllowed(c *config, v string) error {
+	c.rpcsAllowed = strings.Split(v, ",")
+	for _, name := range c.rpcsAllowed {
+		if _, ok := rpc.MethodStates(name); !ok {
+			return fmt.Errorf("there is no RPC %q", name)
+		}
+	}
+	return nil
+}
+
+func setConfigFile(c *config, v string) error {
+	if v == "" {
+		return errors.New("the name of the configuration is empty")
+	}
+	c.configFile = v
 	return nil
 }
 
@@ -371,6 +449,12 @@ func (c *config) check() error {
 	}
 	if c.sandbox == sandbox.Chroot && len(c.aio) != 1 {
 		return fmt.Errorf("--sandbox chroot wants one --aio, not %d: use namespace", len(c.aio))
+	}
+	if c.noRPC {
+		c.rpcSocket = ""
+	}
+	if c.noRPC && c.waitForRPC {
+		return errors.New("--wait-for-rpc: nobody can be waited for with --no-rpc-server")
 	}
 	devices := map[string]bool{}
 	names := append([]string(nil), c.null...)

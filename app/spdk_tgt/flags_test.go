@@ -15,6 +15,7 @@ import (
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
 	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/reactor"
+	"github.com/spdk-go/spdk-go/rpc"
 )
 
 // firstCPU is a mask that is right on any machine.
@@ -72,6 +73,13 @@ func TestParseArgs(t *testing.T) {
 		{"aio file handles", []string{"--aio", "a:" + dir + ",inode-file-handles=prefer,node-fds=100,announce-submounts"},
 			config{aio: []aioSpec{{"a", aio.Opts{Root: dir, AnnounceSubmounts: true, InodeFileHandles: aio.FileHandlesPrefer,
 				NodeFDs: 100}}}}},
+		{"RPC and configuration",
+			[]string{"-r", "/run/x.sock", "--rpc-socket-mode", "660", "--rpcs-allowed=rpc_get_methods,fuse_mount",
+				"--wait-for-rpc", "-c", "x.json", "--json-ignore-init-errors"},
+			config{rpcSocket: "/run/x.sock", rpcSocketGiven: true, rpcMode: 0o660, waitForRPC: true, configFile: "x.json",
+				rpcsAllowed: []string{"rpc_get_methods", "fuse_mount"}, ignoreConfigErrors: true}},
+		{"SPDK's other name", []string{"--json", "x.json"}, config{configFile: "x.json"}},
+		{"no RPC", []string{"--no-rpc-server", "-r", "/run/x.sock"}, config{rpcSocketGiven: true, noRPC: true}},
 		{"short flag", []string{"-m", mask}, config{cpumask: cpuset}},
 		{"short flag with its value", []string{"-m" + mask}, config{cpumask: cpuset}},
 		{"short flag with an equals sign", []string{"-m=" + mask}, config{cpumask: cpuset}},
@@ -96,6 +104,9 @@ func TestParseArgs(t *testing.T) {
 			}
 			if test.want.maxWrite == 0 {
 				test.want.maxWrite = defaultWrite
+			}
+			if test.want.rpcSocket == "" && !test.want.noRPC {
+				test.want.rpcSocket = rpc.DefaultSocket
 			}
 			diff := cmp.Diff(&test.want, got, cmp.AllowUnexported(config{}, memfsSpec{}, aioSpec{}, mountSpec{},
 				reactor.Cpuset{}))
@@ -135,7 +146,12 @@ func badFlags(t *testing.T) []struct {
 		{"unknown flag with a value", []string{"--frobnicate=1"}, "unknown flag: --frobnicate"},
 		{"unknown flag of two lines", []string{"--frob\nnicate"}, "unknown flag: --frob; nicate"},
 		{"unknown short flag", []string{"-z"}, "unknown shorthand flag: 'z' in -z"},
-		{"one dash", []string{"-cpumask", "0x1"}, "unknown shorthand flag: 'c' in -cpumask"},
+		{"one dash", []string{"-cpumask", "0x1"}, `unexpected argument "0x1"`},
+		{"RPC to wait for without a server", []string{"--wait-for-rpc", "--no-rpc-server"}, "--wait-for-rpc: nobody can be"},
+		{"empty RPC socket", []string{"-r", ""}, "the path of the RPC socket is empty"},
+		{"RPC socket mode", []string{"--rpc-socket-mode", "888"}, `"888" are not permission bits`},
+		{"RPC that there is not", []string{"--rpcs-allowed", "fly"}, `there is no RPC "fly"`},
+		{"empty configuration", []string{"-c", ""}, "the name of the configuration is empty"},
 		{"one dash and a letter that is a flag", []string{"-memfs", "a"},
 			`invalid argument "emfs" for "-m, --cpumask" flag: CPU mask "emfs"`},
 		{"prefix of a flag", []string{"--cpu", "0x1"}, "unknown flag: --cpu"},
@@ -274,6 +290,9 @@ func TestHelpExplainsEveryFlag(t *testing.T) {
 		text := stdout.String()
 		flags, _ := newFlags()
 		flags.VisitAll(func(f *pflag.Flag) {
+			if f.Hidden {
+				return
+			}
 			_, help, ok := strings.Cut(text, "--"+f.Name)
 			if !ok || f.Usage == "" {
 				t.Errorf("--help does not explain --%s", f.Name)

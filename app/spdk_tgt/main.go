@@ -25,6 +25,7 @@ import (
 
 	"github.com/spdk-go/spdk-go/app"
 	"github.com/spdk-go/spdk-go/reactor"
+	"github.com/spdk-go/spdk-go/rpc"
 )
 
 const progName = "spdk_tgt"
@@ -69,12 +70,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	defer c.end(stderr)
+	if c.closed() {
+		cfg.rpcSocket = ""
+	}
 	tgt := &target{cfg: cfg, jail: c, stdout: stdout, stderr: stderr}
 	err = app.Run(app.Options{
 		Name:                progName,
 		CPUMask:             cfg.cpumask,
 		Mode:                cfg.mode,
 		DisableCPUMaskLocks: cfg.noLocks || c.hasLocks,
+		RPCSocket:           cfg.rpcSocket,
+		RPCSocketOptional:   !cfg.rpcSocketGiven,
+		RPCListen:           rpc.ListenOptions{Mode: cfg.rpcMode},
+		RPCAllowlist:        cfg.rpcsAllowed,
+		WaitForRPC:          cfg.waitForRPC,
+		ConfigFile:          cfg.configFile,
+		IgnoreConfigErrors:  cfg.ignoreConfigErrors,
 		Log:                 slog.New(slog.NewTextHandler(stderr, nil)),
 	}, func(_ *reactor.Thread, a *app.App) error {
 		return tgt.start(a)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/spdk-go/spdk-go/app"
+	"github.com/spdk-go/spdk-go/app/fusemount"
 	"github.com/spdk-go/spdk-go/internal/sandbox"
 	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/reactor"
@@ -63,7 +65,7 @@ func (s *stage) serveOutside(stderr io.Writer) int {
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
 	err := fusedev.ServeHost(s.Sock, fusedev.HostOptions{
 		Mountpoints: s.Mountpoints,
-		Users:       func(dir string) []string { return mountUsers("/proc", dir) },
+		Users:       func(dir string) []string { return fusemount.Users(dir) },
 		End: func() {
 			for _, file := range s.Locks {
 				_ = os.Remove(file) // the first process, which waits for this, still has the lock
@@ -88,6 +90,9 @@ type containment struct {
 	host     *fusedev.RemoteHost // nil: this process mounts by itself
 	hasLocks bool                // those of its CPUs were taken before
 }
+
+// closed says whether the process is locked up, in whatever way.
+func (c *containment) closed() bool { return c.mode != sandbox.None || c.filter != sandbox.NoFilter }
 
 // begin says what the process is: in and s are nil in one that was started by a user.
 func begin() (in *sandbox.Inside, s *stage, err error) {
@@ -180,6 +185,10 @@ func (c *config) containment() (*containment, error) {
 	if k.mode, err = k.mode.Choose(); err != nil {
 		return nil, fmt.Errorf("--sandbox: %w", err)
 	}
+	if k.closed() && (c.rpcSocketGiven && !c.noRPC || c.waitForRPC || c.configFile != "") {
+		return nil, errors.New("an RPC server and a configuration are not for a sandbox, which has no sockets and nothing " +
+			"but what it was started with: use --sandbox none --seccomp none")
+	}
 	return k, nil
 }
 
@@ -252,14 +261,6 @@ func (c *containment) end(stderr io.Writer) {
 	if err := c.host.End(); err != nil {
 		fmt.Fprintf(stderr, "%s: the locks of the CPUs could not be given back: %s\n", progName, oneLine(err))
 	}
-}
-
-// users lists who uses a mountpoint, as mountUsers does.
-func (c *containment) users(proc, dir string) []string {
-	if c.host == nil {
-		return mountUsers(proc, dir)
-	}
-	return c.host.Users(dir)
 }
 
 func setSandbox(c *config, v string) (err error) {

@@ -11,12 +11,11 @@ import (
 	"time"
 
 	"github.com/spdk-go/spdk-go/app"
-	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
+	"github.com/spdk-go/spdk-go/app/fusemount"
 	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/modules/memfs"
 	"github.com/spdk-go/spdk-go/modules/null"
 	"github.com/spdk-go/spdk-go/reactor"
-	"github.com/spdk-go/spdk-go/transport/fusedev"
 )
 
 // target is what the command line asked for, running.
@@ -27,28 +26,10 @@ type target struct {
 	stderr io.Writer
 
 	a       *app.App
-	threads []*reactor.Thread // one per reactor, for the queues of the mounts
-	mounts  []*mount
+	mounts  []*fusemount.Mount // those of the command line
 	devices []device
 	started time.Time
 	ready   bool
-}
-
-// session is what target needs of a *fusedev.Session.
-type session interface {
-	Unmount() error
-	Detach() error
-	Abort() error
-	Done() <-chan struct{}
-	Stats() ([]fusedev.QueueStats, error)
-}
-
-// mount is one device on one directory.
-type mount struct {
-	mountSpec
-	disp    *fusedispatcher.Dispatcher
-	session session
-	stats   mountStats
 }
 
 // start runs on the app thread. Mounting waits for the kernel, which waits for reactors, so
@@ -66,46 +47,48 @@ func (tg *target) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, core := range tg.a.Cores() {
-		t, err := tg.a.Framework().CreateThread(fmt.Sprintf("fuse_%d", core), reactor.NewCpuset(core))
-		if err != nil {
-			return err
-		}
-		tg.threads = append(tg.threads, t)
-	}
-	defer tg.printStats()
-	defer tg.unmountAll()
+	mounts := fusemount.Of(tg.a)
+	mounts.SetReport(func(text string) { fmt.Fprintf(tg.stderr, "%s: %s\n", progName, text) })
+	defer tg.unmountAll(mounts)
 	for _, spec := range tg.cfg.mounts {
-		if err := tg.mount(ctx, spec); err != nil {
+		mt, err := mounts.Mount(ctx, fusemount.Options{
+			Fsdev:         spec.name,
+			Dir:           spec.dir,
+			Cache:         tg.cfg.cache,
+			MaxWrite:      tg.cfg.maxWrite,
+			AllowOther:    tg.cfg.allowOther,
+			NoPassthrough: tg.cfg.noPass || tg.jail.noPass,
+			EntryTimeout:  tg.cfg.entryTimeout,
+			AttrTimeout:   tg.cfg.attrTimeout,
+			Host:          tg.jail.host,
+		})
+		if err != nil {
 			if ctx.Err() != nil {
 				return nil // stopped while mounting: that is no failure
 			}
 			return err
 		}
+		tg.mounts = append(tg.mounts, mt)
 	}
 	tg.ready = true
-	fmt.Fprintf(tg.stdout, "%s: ready\n", progName)
-	for _, m := range tg.mounts {
-		fmt.Fprintf(tg.stdout, "%s: %s mounted on %s\n", progName, m.name, m.dir)
-	}
-	tg.watch(ctx)
+	tg.sayReady(mounts)
+	<-ctx.Done()
 	return nil
 }
 
-// watch waits for the end of ctx, and reports mounts that somebody else has undone.
-func (tg *target) watch(ctx context.Context) {
-	for _, m := range tg.mounts {
-		go func() {
-			select {
-			case <-ctx.Done():
-			case <-m.session.Done():
-				if ctx.Err() == nil {
-					fmt.Fprintf(tg.stderr, "%s: %s was unmounted from %s by somebody else\n", progName, m.name, m.dir)
-				}
-			}
-		}()
+func (tg *target) sayReady(mounts *fusemount.Manager) {
+	fmt.Fprintf(tg.stdout, "%s: ready\n", progName)
+	for _, mt := range mounts.Mounts() {
+		fmt.Fprintf(tg.stdout, "%s: %s mounted on %s\n", progName, mt.Fsdev, mt.Dir)
 	}
-	<-ctx.Done()
+	switch err := tg.a.RPCError(); {
+	case tg.jail.closed():
+		fmt.Fprintf(tg.stdout, "%s: no RPC server: a sandbox has no sockets (see --sandbox, --seccomp)\n", progName)
+	case err != nil:
+		fmt.Fprintf(tg.stdout, "%s: no RPC server: %s (see -r)\n", progName, oneLine(err))
+	case tg.a.RPCSocket() != "":
+		fmt.Fprintf(tg.stdout, "%s: RPC server at %s\n", progName, tg.a.RPCSocket())
+	}
 }
 
 // onAppThread runs fn on the app thread and returns its error.
@@ -156,9 +139,14 @@ func (tg *target) createDevices() (devices []device, err error) {
 func deviceOf[D any](name string, d D, del func(t *reactor.Thread, d D,
 	cb func(t *reactor.Thread, ctx any, err error), ctx any) bool) device {
 	return device{name, func(t *reactor.Thread, done func(error)) {
-		del(t, d, func(_ *reactor.Thread, _ any, err error) { done(err) }, nil)
+		if !del(t, d, func(_ *reactor.Thread, _ any, err error) { done(err) }, nil) {
+			done(nil) // an RPC has deleted it
+		}
 	}, d}
 }
+
+// hangTime is from where on a call is one that hangs.
+const hangTime = 5 * time.Second
 
 // reportHangs says what the devices wait for, if that lasts.
 func (tg *target) reportHangs() {
@@ -194,84 +182,20 @@ func (tg *target) deleteDevices(devices []device) {
 	}
 }
 
-// mount puts a device on a directory.
-func (tg *target) mount(ctx context.Context, spec mountSpec) error {
-	m := &mount{mountSpec: spec}
-	err := tg.onAppThread(func(t *reactor.Thread) (err error) {
-		m.disp, err = fusedispatcher.Create(t, fusedispatcher.Opts{
-			FsdevName: spec.name,
-			Cache:     tg.cfg.cache,
-			MaxWrite:  tg.cfg.maxWrite,
-
-			EntryTimeout: tg.cfg.entryTimeout,
-			AttrTimeout:  tg.cfg.attrTimeout,
-		})
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	s, err := fusedev.Mount(ctx, fusedev.Options{
-		Dispatcher: m.disp,
-		Threads:    tg.threads,
-		Mountpoint: spec.dir,
-		FsName:     spec.name,
-		Subtype:    "spdk",
-		AllowOther: tg.cfg.allowOther,
-		Replace:    true,
-		MaxWrite:   tg.cfg.maxWrite,
-		Host:       tg.jail.host,
-		Log:        tg.a.Log(),
-
-		NoPassthrough: tg.cfg.noPass || tg.jail.noPass,
-	})
-	if err != nil {
-		tg.deleteDispatcher(m)
-		return err
-	}
-	m.session = s
-	tg.mounts = append(tg.mounts, m)
-	return nil
-}
-
-// unmountAll undoes the mounts, the last first.
-func (tg *target) unmountAll() {
-	for _, m := range slices.Backward(tg.mounts) {
-		u := unmounter{s: m.session, dir: m.dir, stderr: tg.stderr, delay: unmountDelay, users: tg.jail.users}
-		if !u.unmount() {
-			// Its requests still use the dispatcher, so that nothing can be taken down in
-			// order any more; the kernel cleans up after the process.
-			tg.reportHangs()
-			fmt.Fprintf(tg.stderr, "%s: %s does not end; giving up\n", progName, m.dir)
-			os.Exit(exitFailed)
+// unmountAll undoes the mounts, those that RPCs have made too.
+func (tg *target) unmountAll(mounts *fusemount.Manager) {
+	list := tg.mounts
+	for _, mt := range mounts.Mounts() {
+		if !slices.Contains(list, mt) {
+			list = append(list, mt)
 		}
-		tg.collectStats(m)
-		tg.deleteDispatcher(m)
 	}
-}
-
-const (
-	deleteTimeout = 10 * time.Second // that a dispatcher whose session has ended may take to go
-	hangTime      = 5 * time.Second  // from where on a call is one that hangs
-)
-
-// deleteDispatcher gives up on a dispatcher that something still uses, for instance a session
-// whose set-up has failed half-way: nothing can be taken down in order any more then.
-func (tg *target) deleteDispatcher(m *mount) {
-	stuck := time.AfterFunc(deleteTimeout, func() {
+	if err := mounts.UnmountAll(); err != nil {
+		// What still uses a dispatcher keeps everything from being taken down in order; the kernel cleans up after the
+		// process.
 		tg.reportHangs()
-		fmt.Fprintf(tg.stderr, "%s: the dispatcher of %s is still in use; giving up\n", progName, m.name)
+		fmt.Fprintf(tg.stderr, "%s: %s; giving up\n", progName, oneLine(err))
 		os.Exit(exitFailed)
-	})
-	defer stuck.Stop()
-	var status syscall.Errno
-	errno := app.CallAsync(tg.a.Thread(), func(t *reactor.Thread, done func()) {
-		m.disp.Delete(t, func(_ *reactor.Thread, _ any, errno syscall.Errno) {
-			status = errno
-			done()
-		}, nil)
-	})
-	if errno = max(errno, status); errno != 0 {
-		fmt.Fprintf(tg.stderr, "%s: delete the dispatcher of %s: %v\n", progName, m.name, errno)
 	}
+	tg.printStats(list)
 }

@@ -27,8 +27,6 @@ type createRequest struct {
 	XattrMap     string   `json:"xattrmap,omitempty" doc:"rules for names of extended attributes, as virtiofsd's"`
 	PosixACL     bool     `json:"posix_acl,omitempty" doc:"allow access control lists"`
 	Label        bool     `json:"security_label,omitempty" doc:"label files when they are created"`
-	DirectIO     bool     `json:"allow_direct_io,omitempty" doc:"obey O_DIRECT of clients"`
-	Notify       bool     `json:"notify,omitempty" doc:"tell clients what the host changes"`
 }
 
 func createByRPC(t *reactor.Thread, req *rpc.Request[createRequest, string]) {
@@ -48,10 +46,6 @@ func createByRPC(t *reactor.Thread, req *rpc.Request[createRequest, string]) {
 		XattrMap:      p.XattrMap,
 		PosixACL:      p.PosixACL,
 		SecurityLabel: p.Label,
-		DirectIO:      p.DirectIO,
-		Notify:        p.Notify,
-		SkipRW:        p.SkipRW,
-		NoOpen:        p.NoOpen,
 	})
 	if err != nil {
 		req.FailErr(err)

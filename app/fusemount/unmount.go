@@ -1,15 +1,16 @@
-package main
+package fusemount
 
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/spdk-go/spdk-go/transport/fusedev"
 )
 
 // How often, and how far apart, a busy mount is tried before it is detached, and how long the
@@ -20,11 +21,20 @@ const (
 	abortTimeout = 5 * time.Second
 )
 
+// session is what is needed of a *fusedev.Session.
+type session interface {
+	Unmount() error
+	Detach() error
+	Abort() error
+	Done() <-chan struct{}
+	Stats() ([]fusedev.QueueStats, error)
+}
+
 // unmounter takes one mount down, whatever its users do.
 type unmounter struct {
 	s      session
 	dir    string
-	stderr io.Writer
+	report func(text string)
 	delay  time.Duration
 	users  func(proc, dir string) []string // mountUsers
 }
@@ -42,7 +52,7 @@ func (u *unmounter) unmount() bool {
 			break
 		}
 		if try == 0 {
-			u.report("%s is busy%s: close what is open there within %v, or it will be detached",
+			u.reportf("%s is busy%s: close what is open there within %v, or it will be detached",
 				u.dir, u.usersText(), unmountTries*u.delay)
 		}
 		select {
@@ -52,9 +62,9 @@ func (u *unmounter) unmount() bool {
 		}
 	}
 	if errors.Is(err, syscall.EBUSY) {
-		u.report("%s is still busy%s: detached, its users get errors", u.dir, u.usersText())
+		u.reportf("%s is still busy%s: detached, its users get errors", u.dir, u.usersText())
 	} else {
-		u.report("%s", oneLine(err))
+		u.reportf("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	// Either may fail if the other has done it all, or somebody else has.
 	detachErr := u.s.Detach()
@@ -65,14 +75,12 @@ func (u *unmounter) unmount() bool {
 	case <-time.After(abortTimeout):
 	}
 	if err := errors.Join(detachErr, abortErr); err != nil {
-		u.report("%s", oneLine(err))
+		u.reportf("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return false
 }
 
-func (u *unmounter) report(format string, args ...any) {
-	fmt.Fprintf(u.stderr, "%s: %s\n", progName, fmt.Sprintf(format, args...))
-}
+func (u *unmounter) reportf(format string, args ...any) { u.report(fmt.Sprintf(format, args...)) }
 
 // usersText names the processes that use the mount, for a message.
 func (u *unmounter) usersText() string {
@@ -87,6 +95,10 @@ func (u *unmounter) usersText() string {
 	}
 	return " (used by " + strings.Join(users, ", ") + more + ")"
 }
+
+// Users lists the processes that keep a mount on dir busy, as far as this one may see them, in words. It does not touch
+// the mounted file system.
+func Users(dir string) []string { return mountUsers("/proc", dir) }
 
 // mountUsers lists the processes that keep a mount on dir busy: with an open file, a working
 // or root directory, or a mapping below it. It reads links in /proc, which does not
