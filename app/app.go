@@ -12,6 +12,7 @@ import (
 
 	"github.com/spdk-go/spdk-go/fsdev"
 	"github.com/spdk-go/spdk-go/iobuf"
+	"github.com/spdk-go/spdk-go/log"
 	"github.com/spdk-go/spdk-go/reactor"
 	"github.com/spdk-go/spdk-go/rpc"
 )
@@ -84,8 +85,21 @@ type Options struct {
 	//
 	// SPDK: json_config_ignore_errors
 	IgnoreConfigErrors bool
-	// Log takes reports; nil means slog.Default.
+	// Log takes reports; nil means slog.Default. What is less important than PrintLevel does not get there, and what is
+	// less than [log.Notice] only if the flag of its component is set.
 	Log *slog.Logger
+	// PrintLevel is the least important level that is printed, that is goes to Log. The zero value is [log.Notice].
+	//
+	// SPDK: print_level
+	PrintLevel log.Level
+	// LogFlags are components that say more, see [log.RegisterFlag].
+	//
+	// SPDK: --logflag
+	LogFlags []string
+	// LogSink, if not nil, gets the log too, from the level on that log_set_level sets.
+	//
+	// SPDK: log
+	LogSink slog.Handler
 }
 
 // StartFunc is the application's beginning. It runs on the app thread when everything is up,
@@ -114,6 +128,7 @@ type App struct {
 	running []*Subsystem  // initialised, in order
 	locks   coreLocks
 	control control
+	logging *log.Settings
 	stat    procStat // of the CPUs when it started
 
 	mu       sync.Mutex
@@ -156,6 +171,9 @@ func New(o Options) (*App, error) {
 		return nil, err
 	}
 	a := &App{o: o, cores: cores, done: make(chan struct{})}
+	if err := a.setUpLog(); err != nil {
+		return nil, fmt.Errorf("app: %w", err)
+	}
 	a.control.start = make(chan *startInit, 1)
 	if err := a.readConfig(); err != nil {
 		return nil, err

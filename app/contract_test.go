@@ -67,6 +67,14 @@ var contract = []struct {
 	{"fsdev_set_opts", rpc.Runtime, "fsdev_io_pool_size:integer fsdev_io_cache_size:integer", ":boolean"},
 	{"fsdev_aio_create", rpc.Runtime, "name:string root_path:string enable_xattr?:boolean " +
 		"enable_writeback_cache?:boolean max_write?:integer skip_rw?:boolean", ":string"},
+	{"log_set_print_level", both, "level:string", ":boolean"},
+	{"log_get_print_level", both, "", ":string"},
+	{"log_set_level", both, "level:string", ":boolean"},
+	{"log_get_level", both, "", ":string"},
+	{"log_set_flag", both, "flag:string", ":boolean"},
+	{"log_clear_flag", both, "flag:string", ":boolean"},
+	{"log_get_flags", both, "", ":object"},
+	{"log_enable_timestamps", rpc.Runtime, "enabled:boolean", ":boolean"},
 	{"fsdev_aio_delete", rpc.Runtime, "name:string", ":boolean"},
 }
 

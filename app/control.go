@@ -145,6 +145,9 @@ func (a *App) listen() error {
 	}
 	o := a.o.RPCListen
 	o.Paused = !a.o.WaitForRPC
+	if o.Trace == nil {
+		o.Trace = a.traceRPC()
+	}
 	srv, err := c.svc.Listen(a.o.RPCSocket, o)
 	switch {
 	case err == nil:

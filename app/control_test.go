@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spdk-go/spdk-go/app"
+	"github.com/spdk-go/spdk-go/log"
 	_ "github.com/spdk-go/spdk-go/modules/memfs"
 	_ "github.com/spdk-go/spdk-go/modules/null"
 	"github.com/spdk-go/spdk-go/reactor"
@@ -535,6 +536,48 @@ func TestFrameworkMethods(t *testing.T) {
 		if err := r.try(tc.method, tc.params, nil); !errors.As(err, &bad) || bad.Code != tc.code {
 			t.Errorf("%s %v: %v, want code %d", tc.method, tc.params, err, tc.code)
 		}
+	}
+}
+
+// TestLogMethods has the log say what is said at the RPC socket.
+func TestLogMethods(t *testing.T) {
+	var buf lockedBuffer
+	o := options()
+	o.Log = slog.New(slog.NewTextHandler(&buf, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	o.PrintLevel = log.Warn
+	r := launch(t, o)
+	for _, tc := range []struct {
+		method string
+		params any
+		want   string
+	}{
+		{"log_get_print_level", nil, `"WARNING"`},
+		{"log_get_level", nil, `"NOTICE"`},
+		{"log_set_level", object{"level": "ERROR"}, `true`},
+		{"log_get_level", nil, `"ERROR"`},
+		{"log_get_flags", nil, `{"rpc":false}`},
+		{"log_set_print_level", object{"level": "DEBUG"}, `true`},
+		{"log_set_flag", object{"flag": "rpc"}, `true`},
+		{"log_get_flags", nil, `{"rpc":true}`},
+		{"log_clear_flag", object{"flag": "all"}, `true`},
+		{"log_enable_timestamps", object{"enabled": false}, `true`},
+		{"spdk_get_version", nil, ""},
+	} {
+		if got := string(r.call(tc.method, tc.params)); got != tc.want && tc.want != "" {
+			t.Errorf("%s %v: %s, want %s", tc.method, tc.params, got, tc.want)
+		}
+	}
+	for method, params := range map[string]object{
+		"log_set_flag": {"flag": "none"}, "log_set_level": {"level": "error"}, "log_set_print_level": {"level": 3},
+	} {
+		var bad *rpc.Error
+		if err := r.try(method, params, nil); !errors.As(err, &bad) || bad.Code != rpc.InvalidParams {
+			t.Errorf("%s %v: %v", method, params, err)
+		}
+	}
+	said := buf.String()
+	if !strings.Contains(said, "log_get_flags") || strings.Contains(said, "spdk_get_version") {
+		t.Errorf("the log says %s", said)
 	}
 }
 

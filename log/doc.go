@@ -1,5 +1,8 @@
-// Package log keeps clients from flooding the log: what a request can provoke goes through a
-// [Limiter], one per component, in front of log/slog.
+// Package log decides what gets into the log, in front of log/slog.
+//
+// [Settings] are an application's levels and flags, in SPDK's words, that operators change while it runs.
+//
+// A [Limiter], one per component, keeps clients from flooding the log with what a request can provoke:
 //
 //	if line, ok := limiter.Allow(); ok {
 //		line.Warn("a request is malformed", "opcode", op)

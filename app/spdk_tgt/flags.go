@@ -16,6 +16,7 @@ import (
 	"github.com/spdk-go/spdk-go/app"
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
 	"github.com/spdk-go/spdk-go/internal/sandbox"
+	"github.com/spdk-go/spdk-go/log"
 	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/reactor"
 	"github.com/spdk-go/spdk-go/rpc"
@@ -52,6 +53,8 @@ type config struct {
 	waitForRPC         bool
 	configFile         string
 	ignoreConfigErrors bool
+	logFlags           []string
+	quiet              bool
 }
 
 type memfsSpec struct {
@@ -178,6 +181,13 @@ func newFlags() (*pflag.FlagSet, *config) {
 	fs.MarkHidden("json")
 	on("json-ignore-init-errors", "go on after calls of the configuration that fail",
 		func(on bool) { c.ignoreConfigErrors = on })
+	value("logflag", "L", "none",
+		"have the component `NAME`, or all, log what is for those who look for mistakes, e.g. rpc. May be repeated",
+		func(c *config, v string) error {
+			c.logFlags = append(c.logFlags, v)
+			return log.NewSettings().SetFlag(v)
+		})
+	on("silence-noticelog", "log warnings and errors only", func(on bool) { c.quiet = on })
 	ask("version", "v", "print the version and exit", errVersion)
 	ask("help", "h", "print this and exit", pflag.ErrHelp)
 	return fs, c
@@ -203,6 +213,17 @@ What was made by RPC, as it was saved:
 Exit code: 0 after an orderly end, 1 if something failed, 2 for a wrong flag or
 value.
 `, progName, fs.FlagUsagesWrapped(helpColumns), aioOptionsHelp())
+}
+
+// printLevel is what flags say about the log. Who asks a component to say more wants to read it.
+func (c *config) printLevel() log.Level {
+	switch {
+	case len(c.logFlags) > 0:
+		return log.Debug
+	case c.quiet:
+		return log.Warn
+	}
+	return log.Notice
 }
 
 // parseArgs reads and checks the command line. Errors come without the program's name.

@@ -86,7 +86,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		WaitForRPC:          cfg.waitForRPC,
 		ConfigFile:          cfg.configFile,
 		IgnoreConfigErrors:  cfg.ignoreConfigErrors,
-		Log:                 slog.New(slog.NewTextHandler(stderr, nil)),
+		PrintLevel:          cfg.printLevel(),
+		LogFlags:            cfg.logFlags,
+		Log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{
+			Level: slog.LevelDebug, // the application's settings decide
+		})),
 	}, func(_ *reactor.Thread, a *app.App) error {
 		return tgt.start(a)
 	})
