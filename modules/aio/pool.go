@@ -82,7 +82,7 @@ type pool struct {
 type worker struct {
 	p    *pool
 	a    *Aio
-	wake chan struct{}
+	wake sys.Sleeper
 
 	name  [maxName + 1]byte // the job's, each with a NUL
 	name2 [maxTarget + 1]byte
@@ -108,7 +108,7 @@ func (p *pool) start(a *Aio, n int) {
 	p.idle = make([]*worker, 0, n)
 	p.workers.Add(n)
 	for range n {
-		w := &worker{p: p, a: a, wake: make(chan struct{}, 1), spares: make([]int, 0, maxSpares)}
+		w := &worker{p: p, a: a, spares: make([]int, 0, maxSpares)}
 		p.all = append(p.all, w)
 	}
 	for _, w := range p.all {
@@ -124,7 +124,7 @@ func (p *pool) stop() {
 	p.idle = nil
 	p.mu.Unlock()
 	for _, w := range idle {
-		w.wake <- struct{}{}
+		w.wake.Wake()
 	}
 	p.workers.Wait()
 }
@@ -163,7 +163,7 @@ func (p *pool) toWake() *worker {
 
 func (w *worker) rouse() {
 	if w != nil {
-		w.wake <- struct{}{} // there is room: one that is not idle is not roused
+		w.wake.Wake()
 	}
 }
 
@@ -289,6 +289,6 @@ func (w *worker) sleep() bool {
 	}
 	p.idle = append(p.idle, w) // has room
 	p.mu.Unlock()
-	<-w.wake
+	w.wake.Sleep()
 	return true
 }
