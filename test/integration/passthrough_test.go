@@ -359,6 +359,12 @@ func checkSuid(f bothSides) error {
 	if err := os.WriteFile(f.mount, []byte("program"), 0o666); err != nil {
 		return err
 	}
+	// Before it has the bits: a file that has some is not passed through.
+	fd, err := unix.Open(f.mount, unix.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
 	if err := os.Chmod(f.mount, 0o777|os.ModeSetuid|os.ModeSetgid); err != nil {
 		return err
 	}
@@ -367,11 +373,6 @@ func checkSuid(f bothSides) error {
 			return fmt.Errorf("%s is %v: %w", name, st.Mode(), err)
 		}
 	}
-	fd, err := unix.Open(f.mount, unix.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
 	cmd := exec.Command("/bin/sh", "-c", "printf x >&3")
 	cmd.ExtraFiles = []*os.File{os.NewFile(uintptr(fd), f.mount)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
