@@ -180,7 +180,7 @@ func readRetry(fd int, p []byte) (int, error) {
 // from then on. It is to be called from a plain goroutine, before anything is opened by paths that are to be
 // [Options.Root]s.
 func (in *Inside) Finish(f Filter) error {
-	time.Now().Local().Zone() // reads /etc/localtime, or what TZ says
+	_ = time.Now().Local().String() // reads /etc/localtime, or what TZ says
 	if err := in.changeRoot(); err != nil {
 		return err
 	}

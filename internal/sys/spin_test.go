@@ -32,8 +32,10 @@ func TestSpin(t *testing.T) {
 
 func BenchmarkSpin(b *testing.B) {
 	var s Spin
+	n := 0
 	for b.Loop() {
 		s.Lock()
+		n++
 		s.Unlock()
 	}
 }

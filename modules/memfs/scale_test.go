@@ -14,7 +14,7 @@ var files = flag.Int("files", 20_000, "how many files TestLargeDirectory has in 
 
 func TestLargeDirectory(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it compares times")
+		skip(t, slow)
 	}
 	fsdevtest.RunScale(t, fsdevtest.Options{
 		New: func(tb testing.TB, th *reactor.Thread, name string) *fsdev.Fsdev {
