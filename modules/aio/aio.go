@@ -188,6 +188,7 @@ type Aio struct {
 	fds     fdCache
 	pool    pool
 	creds   credentials
+	umask   uint32  // of the process
 	ids     *idMaps // nil: they are the host's
 	xattrs  xattrMap
 	nobody  client // whose the handles are that no client has opened
@@ -243,6 +244,7 @@ func Create(t *reactor.Thread, name string, o Opts) (*Aio, error) {
 // open opens what the export needs all the time.
 func (a *Aio) open() error {
 	a.creds.init()
+	a.umask = processUmask()
 	proc, err := a.o.openProc()
 	if err != nil {
 		return fmt.Errorf("open /proc/self/fd, which files are opened through (mount proc on /proc): %w", err)

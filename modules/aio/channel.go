@@ -21,6 +21,8 @@ type channel struct {
 	done atomic.Pointer[job] // jobs that workers have run, the last one first
 
 	client *client // of the last request, for the next
+	self   *worker // for jobs that this thread does itself
+	here   int     // how many there were
 
 	// For calls on this thread.
 	name [maxName + 1]byte
@@ -62,6 +64,7 @@ type job struct {
 func (a *Aio) createChannel(ch *iochannel.Channel, c *channel) syscall.Errno {
 	c.a = a
 	c.t = ch.Thread()
+	c.self = a.newInline()
 	c.how = unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: resolveCached}
 	c.ring.open(c)
 	c.locks.Open(a.locks)
@@ -70,6 +73,7 @@ func (a *Aio) createChannel(ch *iochannel.Channel, c *channel) syscall.Errno {
 
 func destroyChannel(_ *iochannel.Channel, c *channel) {
 	c.ring.close()
+	c.self.unreserve()
 	for c.locks.IsUnfinished() { // nobody else would
 		c.locks.GrantMore()
 	}

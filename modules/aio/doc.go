@@ -27,16 +27,19 @@
 //	LOOKUP                             openat2(2) with RESOLVE_CACHED       worker
 //	READ, WRITE                        preadv2(2), pwritev2(2), RWF_NOWAIT  ring; a worker if there is no ring
 //	READ, WRITE in memory (tmpfs)      preadv2(2), pwritev2(2)
+//	names in memory, OPEN, STATFS      the call                             worker, see below
 //	FSYNC, FALLOCATE by a handle                                            ring; a worker if there is no ring
 //	FORGET, RELEASE, RELEASEDIR        all but close(2)                     the close, later, by a worker
 //	MOUNT, ABORT, POLL, FLUSH          no call is needed
 //	FLOCK, GETLK, SETLK                no call is needed
 //	all others                                                              worker
 //
-// Reads of ext4, xfs and btrfs from the page cache never leave the thread; buffered writes do so on ext4, which has no
-// RWF_NOWAIT for them. A file system in memory is taken not to wait: that its pages may have been swapped out is
-// ignored. What is remote (NFS, CIFS, FUSE, 9P, Ceph and so on, and all that is not known) is never asked from a
-// reactor.
+// Reads of ext4, xfs and btrfs from the page cache never leave the thread; buffered writes do so on ext4, which has
+// no RWF_NOWAIT for them. A file system in memory is taken not to wait: that its pages may have been swapped out is
+// ignored. Names there are looked up, made and removed on the thread, too, since the call takes less time than a
+// worker takes to hear of it; but what is made as another user, or under a umask, or what frees pages (O_TRUNC, the
+// last close of a large file), is for a worker. What is remote (NFS, CIFS, FUSE, 9P, Ceph and so on, and all that is
+// not known) is never asked from a reactor.
 //
 // BenchmarkFloor measures the calls, BenchmarkLoopback the operations with all that is above the module. In
 // microseconds of CPU, on a busy virtual machine where the shortest system call takes 1.7: fstat(2) 3.0 and GETATTR

@@ -287,6 +287,7 @@ func (c *channel) begin(io *fsdev.IO, op *operation, n *node, h *handle, n2 *nod
 // start gives a job to whom it is for.
 func (c *channel) start(j *job, op *operation) {
 	switch {
+	case c.inline(j):
 	case op.flags&ringed != 0 && j.h != nil && c.ring.start(j):
 	case j.io.Type == fsdev.IOReaddir:
 		c.enterDir(j)

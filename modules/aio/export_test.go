@@ -4,6 +4,7 @@ import (
 	"github.com/spdk-go/spdk-go/fsdev"
 	"github.com/spdk-go/spdk-go/internal/uring"
 	"github.com/spdk-go/spdk-go/iochannel"
+	"github.com/spdk-go/spdk-go/reactor"
 )
 
 // SetHook has fn called by workers before each job.
@@ -23,6 +24,13 @@ func TableLen(a *Aio) (n int) {
 		s.mu.Unlock()
 	}
 	return n
+}
+
+// DoneHere returns how many jobs a thread has done itself.
+func DoneHere(a *Aio, t *reactor.Thread) int {
+	ch := a.iodev.Get(t)
+	defer ch.Put()
+	return iochannel.Ctx[channel](ch).here
 }
 
 // SwitchesUsers says whether files are made as who asks for them.

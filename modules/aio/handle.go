@@ -93,6 +93,7 @@ func (a *Aio) dropClient(c *client) {
 func (a *Aio) addHandle(c *client, n *node, fd int, flags uint32) (fsdev.FileHandle, syscall.Errno) {
 	h := &handle{node: n, fd: fd, flags: flags, client: c}
 	h.refs.Store(1)
+	h.closing.memory = n.speed == memory
 	if n.isDir() {
 		h.dir = new(dirState)
 	} else if a.isDirect(c, flags) {

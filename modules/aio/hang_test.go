@@ -48,12 +48,12 @@ func TestDeleteSaysWhoHangs(t *testing.T) {
 
 // TestDeleteWaitsForClients has nobody hang, but a client that takes its time.
 func TestDeleteWaitsForClients(t *testing.T) {
-	r := newRig(t, aio.Opts{Patience: 10 * time.Millisecond})
+	r := newRig(t, aio.Opts{Patience: 200 * time.Millisecond})
 	desc, err := fsdev.Open(r.t, "aio0", func(*reactor.Thread, fsdev.EventType, *fsdev.Fsdev, any) {}, nil)
 	must(t, err)
 	var said []error
 	aio.Delete(r.t, r.a, func(_ *reactor.Thread, _ any, err error) { said = append(said, err) }, nil)
-	end := time.Now().Add(100 * time.Millisecond)
+	end := time.Now().Add(600 * time.Millisecond)
 	r.until(func() bool { r.h.Advance(time.Millisecond); return time.Now().After(end) })
 	if len(said) != 0 {
 		t.Errorf("it is gone: %v", said)

@@ -40,7 +40,13 @@ func (c *channel) lookup(io *fsdev.IO) syscall.Errno {
 	}
 	errno := syscall.EAGAIN
 	if !isUp && d.speed != remote && c.pin(d) {
-		errno = c.lookupCached(io, d)
+		errno = syscall.EXDEV
+		if d.speed == memory && a.pool.hook == nil && a.o.InodeFileHandles == FileHandlesNever {
+			errno = c.lookupInline(io, d)
+		}
+		if errno == syscall.EXDEV {
+			errno = c.lookupCached(io, d)
+		}
 		a.unpin(d)
 	}
 	// Without a descriptor left, a worker may find one in a cache.
@@ -126,7 +132,7 @@ func (w *worker) lookupName(j *job, d *node) syscall.Errno {
 func (w *worker) openPath(d *node, name *byte) (fd int, errno syscall.Errno) {
 	for range 100 {
 		// EAGAIN comes from renames that are under way.
-		fd, errno = sys.Openat2(d.fd, name, &pathHow)
+		fd, errno = sys.Openat2(d.fd, name, w.how)
 		if errno != syscall.EINTR && errno != syscall.EAGAIN && !w.room(errno) {
 			break
 		}

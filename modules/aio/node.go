@@ -203,6 +203,7 @@ func (a *Aio) adopt(fd int, st *unix.Statx_t, sp speed, mayWait bool) (n *node, 
 			continue
 		}
 		n = &node{key: key, typ: uint32(st.Mode) & unix.S_IFMT, speed: sp, fd: fd}
+		n.closing.memory = sp == memory
 		n.refs.Store(1)
 		if m != nil {
 			n.name = newFileName(m, &h)

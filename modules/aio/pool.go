@@ -50,8 +50,9 @@ func (q *jobList) remove(j *job) {
 
 // closing is a descriptor that is to be closed, a part of what it belonged to.
 type closing struct {
-	fd   int
-	next *closing
+	fd     int
+	memory bool // the file is in memory
+	next   *closing
 }
 
 // maxClosings is how many descriptors may wait to be closed before jobs have to wait for that.
@@ -82,6 +83,7 @@ type pool struct {
 type worker struct {
 	p    *pool
 	a    *Aio
+	how  *unix.OpenHow // to find names
 	wake sys.Sleeper
 
 	name  [maxName + 1]byte // the job's, each with a NUL
@@ -108,7 +110,7 @@ func (p *pool) start(a *Aio, n int) {
 	p.idle = make([]*worker, 0, n)
 	p.workers.Add(n)
 	for range n {
-		w := &worker{p: p, a: a, spares: make([]int, 0, maxSpares)}
+		w := &worker{p: p, a: a, how: &pathHow, spares: make([]int, 0, maxSpares)}
 		p.all = append(p.all, w)
 	}
 	for _, w := range p.all {
@@ -140,8 +142,11 @@ func (p *pool) push(j *job) {
 	w.rouse()
 }
 
-// close queues a descriptor to be closed. Any thread.
+// close queues a descriptor to be closed, unless that takes no time. Any thread.
 func (p *pool) close(c *closing) {
+	if c.closeNow() {
+		return
+	}
 	p.mu.Lock()
 	c.next = p.closings
 	p.closings = c
@@ -231,9 +236,7 @@ func (w *worker) run() {
 			w.doing.Store(0)
 		case w.lookOut():
 		case !w.sleep():
-			for _, fd := range w.spares {
-				_ = sys.Close(fd)
-			}
+			w.unreserve()
 			return
 		}
 	}

@@ -28,6 +28,14 @@ func (w *worker) reserve(n int) syscall.Errno {
 	return 0
 }
 
+// unreserve closes what reserve has got.
+func (w *worker) unreserve() {
+	for _, fd := range w.spares {
+		_ = sys.Close(fd)
+	}
+	w.spares = w.spares[:0]
+}
+
 // room says whether a call that failed may succeed now, because it found no descriptor free and there is one. Somebody
 // else may be faster to take it.
 func (w *worker) room(errno syscall.Errno) bool {

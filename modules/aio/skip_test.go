@@ -9,6 +9,7 @@ const (
 	needsLoop   reason = "there are no loop devices or no losetup and mkfs.ext4: install util-linux and e2fsprogs"
 	needsRoot   reason = "this user may not mount or act as others: run as root"
 	needsCap    reason = "this user may not open files by their handles, CAP_DAC_READ_SEARCH: run as root"
+	needsTmpfs  reason = "there is no tmpfs on /dev/shm: mount one"
 	needsDirect reason = "the file system of the directory for temporary files has no O_DIRECT of blocks: set TMPDIR " +
 		"to one of ext4 or xfs"
 	noWatch    reason = "this user may not watch a file system, or fanotify cannot: run as root"
