@@ -27,10 +27,23 @@ type createRequest struct {
 	XattrMap     string   `json:"xattrmap,omitempty" doc:"rules for names of extended attributes, as virtiofsd's"`
 	PosixACL     bool     `json:"posix_acl,omitempty" doc:"allow access control lists"`
 	Label        bool     `json:"security_label,omitempty" doc:"label files when they are created"`
+	DirectIO     bool     `json:"allow_direct_io,omitempty" doc:"obey O_DIRECT of clients"`
+	Notify       bool     `json:"notify,omitempty" doc:"tell clients what the host changes"`
+	Submounts    bool     `json:"announce_submounts,omitempty" doc:"tell clients where the host mounts something"`
+	Handles      string   `json:"inode_file_handles,omitempty" doc:"hold files by handles: never, prefer or mandatory"`
+	NodeFDs      uint32   `json:"node_fds,omitempty" doc:"descriptors kept of files that are held by handles"`
 }
 
 func createByRPC(t *reactor.Thread, req *rpc.Request[createRequest, string]) {
 	p := &req.Params
+	handles := FileHandlesNever
+	if p.Handles != "" {
+		var err error
+		if handles, err = ParseFileHandles(p.Handles); err != nil {
+			req.FailErr(err)
+			return
+		}
+	}
 	_, err := Create(t, p.Name, Opts{
 		Root:      p.Root,
 		ReadOnly:  p.ReadOnly,
@@ -46,6 +59,14 @@ func createByRPC(t *reactor.Thread, req *rpc.Request[createRequest, string]) {
 		XattrMap:      p.XattrMap,
 		PosixACL:      p.PosixACL,
 		SecurityLabel: p.Label,
+		DirectIO:      p.DirectIO,
+		Notify:        p.Notify,
+		SkipRW:        p.SkipRW,
+		NoOpen:        p.NoOpen,
+
+		AnnounceSubmounts: p.Submounts,
+		InodeFileHandles:  handles,
+		NodeFDs:           int(p.NodeFDs),
 	})
 	if err != nil {
 		req.FailErr(err)
