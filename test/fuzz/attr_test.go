@@ -81,7 +81,7 @@ func (w *world) checkAttr(n *node, a *Attr) {
 }
 
 // told notes that a client has been told of n, once more.
-func (w *world) told(n *node, e *EntryOut) {
+func (w *world) told(c *client, n *node, e *EntryOut) {
 	if n.id == 0 {
 		if old := w.m.byID[e.NodeID]; old != nil || w.m.gone[e.NodeID] || e.NodeID == 0 || e.NodeID == rootID {
 			w.fail("a new file is called %#x, as %v", e.NodeID, old)
@@ -94,7 +94,7 @@ func (w *world) told(n *node, e *EntryOut) {
 		w.fail("%v is called %#x", n, e.NodeID)
 	}
 	if n != w.m.root {
-		n.lookups++
+		n.lookups[c.i]++
 	}
 	w.checkAttr(n, &e.Attr)
 }

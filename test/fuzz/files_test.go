@@ -170,7 +170,7 @@ func opCreate(w *world) {
 	}
 	w.opened(c, n, part[OpenOut](r, Size[EntryOut]()).Fh, in.Flags)
 	out := part[EntryOut](r, 0)
-	w.told(n, &out)
+	w.told(c, n, &out)
 }
 
 // opRelease is RELEASE and RELEASEDIR.
@@ -383,12 +383,7 @@ func opFallocate(w *world) {
 	if !w.judge(r, v) {
 		return
 	}
-	n.ctime.maybe(w.now)
-	n.mtime.maybe(w.now)
-	if op == 0 && (in.Mode&keepSize != 0 || to <= n.size) {
-		n.allocate(in.Offset, to)
-		return
-	}
+	n.dropCapability()
 	n.modified(w.now)
 	switch op {
 	case punchHole:
@@ -495,6 +490,7 @@ func opCopy(w *world) {
 	if got > 0 {
 		n.copyTo(in.OffIn, d, in.OffOut, got)
 		n.atime.maybe(w.now)
+		d.dropCapability()
 		d.modified(w.now)
 	}
 }

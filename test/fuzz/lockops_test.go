@@ -231,7 +231,5 @@ func (w *world) destroy(c *client) {
 		n.endClient(c.i)
 	}
 	w.settle()
-	if w.m.mounted--; w.m.mounted == 0 {
-		w.m.forgetAll()
-	}
+	w.m.forgetAll(c.i)
 }

@@ -3,6 +3,7 @@ package fuzz
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"syscall"
 )
@@ -31,7 +32,6 @@ type model struct {
 	maxOpen   int
 	waits     []*wait // for locks, in the order of their coming
 	maxWaits  int
-	mounted   int
 	nextEntry uint64
 }
 
@@ -48,7 +48,7 @@ type node struct {
 
 	nlink    int // of a directory: 2 and one for each directory in it, 0 if it is removed
 	linkable bool
-	lookups  uint64
+	lookups  [maxClients]uint64
 	open     int // handles
 	waiting  int // requests for locks
 	dead     bool
@@ -154,7 +154,7 @@ func (n *node) unlinked() {
 
 // settle ends n if nothing refers to it any more.
 func (n *node) settle() {
-	if n.dead || n == n.m.root || n.nlink > 0 || n.lookups > 0 || n.open > 0 || n.waiting > 0 {
+	if n.dead || n == n.m.root || n.nlink > 0 || n.lookups != [maxClients]uint64{} || n.open > 0 || n.waiting > 0 {
 		return
 	}
 	n.dead = true
@@ -169,19 +169,22 @@ func (n *node) settle() {
 	delete(m.inos, n.ino)
 }
 
-// forget drops lookups.
-func (n *node) forget(k uint64) {
+// maxClients is how many there can be.
+const maxClients = 4
+
+// forget drops lookups of a client.
+func (n *node) forget(client int, k uint64) {
 	if n == n.m.root {
 		return
 	}
-	n.lookups -= min(k, n.lookups)
+	n.lookups[client] -= min(k, n.lookups[client])
 	n.settle()
 }
 
-// forgetAll drops all lookups there are, when the last client has gone.
-func (m *model) forgetAll() {
+// forgetAll drops all lookups of a client that has gone.
+func (m *model) forgetAll(client int) {
 	for _, n := range slices.Collect(maps.Values(m.byID)) {
-		n.forget(n.lookups)
+		n.forget(client, math.MaxUint64)
 	}
 }
 

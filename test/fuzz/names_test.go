@@ -189,7 +189,7 @@ func opLookup(w *world) {
 	}
 	if w.judge(r, v) {
 		e := part[EntryOut](r, 0)
-		w.told(n, &e)
+		w.told(c, n, &e)
 	}
 }
 
@@ -255,7 +255,7 @@ func opMake(w *world) {
 	d.add(name, n)
 	d.modified(w.now)
 	e := part[EntryOut](r, 0)
-	w.told(n, &e)
+	w.told(c, n, &e)
 }
 
 // opCrowd makes many files in a directory, or removes many.
@@ -283,7 +283,7 @@ func opCrowd(w *world) {
 		d.add(name, n)
 		d.modified(w.now)
 		e := part[EntryOut](r, 0)
-		w.told(n, &e)
+		w.told(c, n, &e)
 		w.forget(c, n.id, 1)
 		w.ids = w.ids[:len(w.ids)-1] // they would be all that there is to be drawn
 	}
@@ -334,7 +334,7 @@ func opLink(w *world) {
 	d.add(name, n)
 	d.modified(w.now)
 	e := part[EntryOut](r, 0)
-	w.told(n, &e)
+	w.told(c, n, &e)
 }
 
 // opRemove is UNLINK and RMDIR.
@@ -485,7 +485,7 @@ func (w *world) tell(c *client, dir uint64, name string) {
 	}
 	n := w.m.byID[dir].kids[name].n
 	e := part[EntryOut](r, 0)
-	w.told(n, &e)
+	w.told(c, n, &e)
 	w.now = now
 	w.forget(c, n.id, 1)
 }
@@ -513,7 +513,7 @@ func opForget(w *world) {
 	c.do(FUSE_BATCH_FORGET, 0, -1, Bytes(&BatchForgetIn{Count: uint32(len(ids)) + more}), list)
 	for i, id := range ids {
 		if n := w.m.byID[id]; n != nil {
-			n.forget(ks[i])
+			n.forget(c.i, ks[i])
 		}
 	}
 }
@@ -521,7 +521,7 @@ func opForget(w *world) {
 func (w *world) forget(c *client, id, k uint64) {
 	c.do(FUSE_FORGET, id, -1, Bytes(&ForgetIn{Nlookup: k}))
 	if n := w.m.byID[id]; n != nil {
-		n.forget(k)
+		n.forget(c.i, k)
 	}
 }
 
@@ -595,7 +595,7 @@ func (w *world) readdir(c *client, v *verdict, d *node, id, fh, offset uint64, s
 			w.fail("lists %q, want %q", got, name)
 		}
 		at += fixed(len(name))
-		w.listed(d, name, &de, &e, plus)
+		w.listed(c, d, name, &de, &e, plus)
 		offset = de.Off
 	}
 	if at != len(r.payload()) {
@@ -608,7 +608,7 @@ func (w *world) readdir(c *client, v *verdict, d *node, id, fh, offset uint64, s
 }
 
 // listed compares one entry.
-func (w *world) listed(d *node, name string, de *Dirent, e *EntryOut, plus bool) {
+func (w *world) listed(c *client, d *node, name string, de *Dirent, e *EntryOut, plus bool) {
 	n, seq := d, uint64(1)
 	cookie := new(uint64)
 	switch name {
@@ -632,7 +632,7 @@ func (w *world) listed(d *node, name string, de *Dirent, e *EntryOut, plus bool)
 		w.fail("%q counts as looked up", name)
 	}
 	if plus && e.NodeID != 0 {
-		w.told(n, e)
+		w.told(c, n, e)
 	} else if plus && seq > 2 {
 		w.fail("%q is not told", name)
 	}

@@ -107,8 +107,10 @@ func (w *world) letGo() {
 		w.settle()
 	}
 	for _, id := range slices.Sorted(maps.Keys(w.m.byID)) {
-		if n := w.m.byID[id]; n != nil && n.lookups > 0 {
-			w.forget(w.clients[0], id, n.lookups)
+		for _, c := range w.clients {
+			if n := w.m.byID[id]; n != nil && n.lookups[c.i] > 0 {
+				w.forget(c, id, n.lookups[c.i])
+			}
 		}
 	}
 	w.checkSpace()
@@ -146,7 +148,7 @@ func (w *world) removeAll(c *client, d *node) {
 			w.readAll(c, n)
 		}
 		w.remove(c, d.id, name, n.isDir())
-		w.forget(c, n.id, n.lookups)
+		w.forget(c, n.id, n.lookups[c.i])
 		w.settle()
 	}
 }

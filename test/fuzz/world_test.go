@@ -183,7 +183,6 @@ func (c *client) init(flags uint64) {
 	c.killPriv = got&FUSE_HANDLE_KILLPRIV_V2 != 0
 	c.writeback = got&FUSE_WRITEBACK_CACHE != 0
 	c.posixLocks = got&FUSE_POSIX_LOCKS != 0
-	c.w.m.mounted++
 }
 
 // cut cuts a vector in places that chance chooses.
