@@ -192,9 +192,9 @@ func (a *App) loadConfig(state rpc.State) error {
 		for i := range s.Config {
 			err := a.loadEntry(s.Subsystem, &s.Config[i], state)
 			switch {
-			case err == nil:
 			case a.ctx.Err() != nil:
 				return nil // stopped meanwhile
+			case err == nil:
 			case a.o.IgnoreConfigErrors:
 				a.o.Log.Warn("an error of the configuration is ignored", "error", err)
 			default:
