@@ -78,7 +78,7 @@ var matrix = []cell{
 	{reactors: 2, cache: "auto", whole: true, long: true, cases: true},
 	{reactors: 1, cache: "none", cases: true},
 	{reactors: 1, cache: "auto"},
-	{reactors: 1, cache: "always", whole: true, cases: true},
+	{reactors: 1, cache: "always", cases: true},
 	{reactors: 2, cache: "none"},
 	{reactors: 2, cache: "always"},
 }
