@@ -51,3 +51,38 @@ func TestNotifyTellsDescriptorsOnTheirThreads(t *testing.T) {
 	descs[2].Close()
 	quiet.Close()
 }
+
+// A descriptor's backlog is what is on its way to it, and what its receiver has not got rid of.
+func TestNotifyBacklog(t *testing.T) {
+	e := newEnv(t, 2)
+	_, f := e.register("fs0")
+	d, other := e.open(e.Threads[1], "fs0", nil), e.open(e.t, "fs0", nil)
+	kept := 0
+	d.SetNotify(func(*reactor.Thread, *fsdev.Fsdev, *fsdev.Notification, any) { kept++ }, nil)
+	check := func(when string, want int) {
+		t.Helper()
+		if n := d.NotifyBacklog(); n != want {
+			t.Errorf("%s: %d, want %d", when, n, want)
+		}
+	}
+	check("nothing sent", 0)
+	for range 3 {
+		f.Notify(e.t, d, &fsdev.Notification{Type: fsdev.NotifyInvalNames})
+	}
+	check("three sent", 3)
+	e.PollThreads()
+	check("taken, and nobody knows of more", 0)
+	d.SetNotifyBacklog(func(ctx any) int { return *ctx.(*int) }, &kept)
+	check("taken and kept", 3)
+	f.Notify(e.t, nil, &fsdev.Notification{Type: fsdev.NotifyInvalNames})
+	check("one more", 4)
+	e.PollThreads()
+	check("taken and kept, too", 4)
+	d.SetNotifyBacklog(nil, nil)
+	check("nobody knows any more", 0)
+	if n := other.NotifyBacklog(); n != 0 {
+		t.Errorf("of one without a receiver: %d", n)
+	}
+	d.Close()
+	other.Close()
+}
