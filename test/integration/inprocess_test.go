@@ -132,9 +132,9 @@ func TestSteadyAllocations(t *testing.T) {
 		return
 	}
 	const limit = 0.01 // objects per request
-	span := time.Minute
-	if testing.Short() {
-		span = 15 * time.Second
+	span := 15 * time.Second
+	if *long {
+		span = time.Minute
 	}
 	s := newStack(t, mountDir(t), fusedispatcher.CacheNone)
 	j := startHelper(t, scratch, "readwrite", s.mount, (span + 4*time.Second).String())
