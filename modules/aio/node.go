@@ -123,7 +123,9 @@ func (a *Aio) addLookup(n *node, c *client) {
 			h.n++
 			if h.n == 1 {
 				n.refs.Add(1)
-				n.watched.since.Store(sys.Ticks())
+				if a.watch != nil {
+					n.watched.since.Store(sys.Ticks())
+				}
 			}
 			n.mu.Unlock()
 			return
