@@ -33,18 +33,24 @@ func RunScale(t *testing.T, o Options, files int) {
 	}
 	type costs struct{ create, lookup, readdir []time.Duration }
 	var small, big costs
-	for round := range scaleRounds {
+	var dirs [scaleRounds]fsdev.FileObject
+	for round := range dirs {
 		first := files - (scaleRounds-round)*smallDir
 		dir := c.mkdir(c.root, fmt.Sprint("small", round)).ok().obj
+		dirs[round] = dir
 		small.create = append(small.create, c.timed(func(i int) { c.createForgotten(dir, i) }))
 		big.create = append(big.create, c.timed(func(i int) { c.createForgotten(large, first+i) }))
 		small.lookup = append(small.lookup, c.timed(func(int) { c.lookupForgotten(dir, rnd.IntN(smallDir)) }))
 		big.lookup = append(big.lookup, c.timed(func(int) { c.lookupForgotten(large, rnd.IntN(first)) }))
-		small.readdir = append(small.readdir, c.timedList(dir, smallDir)...)
-		if round == scaleRounds-1 {
-			big.readdir = c.timedList(large, files)
+	}
+	listSmall := func() {
+		for _, dir := range dirs {
+			small.readdir = append(small.readdir, c.timedList(dir, smallDir)...)
 		}
 	}
+	listSmall()
+	big.readdir = c.timedList(large, files)
+	listSmall()
 	for _, x := range []struct {
 		what       string
 		small, big []time.Duration
