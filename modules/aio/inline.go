@@ -80,7 +80,7 @@ func (a *Aio) isInline(io *fsdev.IO) bool {
 // makesAsItself says whether a file is made for the user that the process is, or for whomever if they are all the same,
 // with permissions that the umask of the process leaves alone.
 func (a *Aio) makesAsItself(io *fsdev.IO) bool {
-	if a.ids != nil || a.creds.switches && (int(io.UID) != a.creds.uid || int(io.GID) != a.creds.gid || io.HasGroup) {
+	if a.creds.switches && (int(io.UID) != a.creds.uid || int(io.GID) != a.creds.gid || io.HasGroup) {
 		return false
 	}
 	hasMode := io.Type != fsdev.IOSymlink
