@@ -110,6 +110,10 @@ func (r *Reactor) close() {
 // Core returns the CPU that the reactor is pinned to. SPDK: spdk_reactor.lcore
 func (r *Reactor) Core() int { return r.core }
 
+// IsPinned says whether the reactor is one thread of the operating system's, which it is unless that was not wanted
+// ([Options.NoPin], [Options.Manual]). Not in SPDK, whose reactors always are.
+func (r *Reactor) IsPinned() bool { return !r.fw.opts.NoPin && !r.fw.opts.Manual }
+
 // Framework returns the framework that owns the reactor. Not in SPDK, where it is the process.
 func (r *Reactor) Framework() *Framework { return r.fw }
 
@@ -300,7 +304,9 @@ func (r *Reactor) idle() {
 		runtime.Gosched()
 	}
 	switch {
-	case r.mode == ModePoll || r.now-r.lastWork < r.spinTicks:
+	case r.mode == ModePoll:
+	case r.now-r.lastWork < r.spinTicks:
+		sys.Yield() // who waits for an answer may be waiting for this CPU, too
 	case !r.maySleep():
 		r.disarm()
 	case r.arm():
