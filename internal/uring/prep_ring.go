@@ -1,5 +1,7 @@
 package uring
 
+import "golang.org/x/sys/unix"
+
 // PrepCancel prepares the cancellation of what has userData, or with IORING_ASYNC_CANCEL_ALL or _ANY of more. Its
 // result is 0 or, with those, how many there were; ENOENT if there was none, and EALREADY for one that runs on and will
 // complete by itself. What is cancelled completes with ECANCELED, or EINTR, or with what it had done.
@@ -66,4 +68,10 @@ func (s *SQE) PrepFilesUpdate(offset uint32, fds []int32) {
 // IORING_SETUP_SQE128.
 func (s *SQE) PrepUringCmd(fd int, op, flags uint32) {
 	*s = SQE{Opcode: IORING_OP_URING_CMD, Fd: int32(fd), Off: uint64(op), OpFlags: flags}
+}
+
+// PrepUringCmdVec is [SQE.PrepUringCmd] of a command that comes with iovecs, which are copied at submission; what they
+// point to is not.
+func (s *SQE) PrepUringCmdVec(fd int, op uint32, iovs []unix.Iovec) {
+	*s = SQE{Opcode: IORING_OP_URING_CMD, Fd: int32(fd), Off: uint64(op), Addr: sliceAddr(iovs), Len: uint32(len(iovs))}
 }
