@@ -251,7 +251,7 @@ func mountBoard(t *testing.T, o Options) *mounted {
 		dir:   t.TempDir(),
 	}
 	var err error
-	if m.fw, err = reactor.NewFramework(reactor.Options{Cores: []int{0, 1}, NoPin: true}); err != nil {
+	if m.fw, err = reactor.NewFramework(reactor.Options{Cores: []int{0, 1}, NoPin: !byRing}); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.fw.Start(); err != nil {
@@ -285,7 +285,7 @@ func mountBoard(t *testing.T, o Options) *mounted {
 	if t.Failed() {
 		t.FailNow()
 	}
-	o.Dispatcher, o.Mountpoint = m.d, m.dir
+	o.Dispatcher, o.Mountpoint, o.Ring = m.d, m.dir, ringMode()
 	if m.s, err = Mount(context.Background(), o); err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ type control struct {
 
 func (c *control) init(q *queue) {
 	c.q = q
-	c.next = len(q.slots)
+	c.next = len(q.all)
 	c.inBuf = make([]byte, 64)
 	c.outBuf = make([]byte, 512)
 }
@@ -34,9 +34,8 @@ func (c *control) interruptAll() {
 }
 
 func (c *control) interruptNext() {
-	slots := c.q.slots
-	for c.next < len(slots) {
-		sl := &slots[c.next]
+	for c.next < len(c.q.all) {
+		sl := c.q.all[c.next]
 		c.next++
 		if sl.busy {
 			c.begin(putInterrupt(c.inBuf, sl.unique))
@@ -69,7 +68,7 @@ func (c *control) submit() bool {
 	}
 	c.waiting = false
 	if errno != 0 {
-		c.next = len(c.q.slots) // what it refuses once, it refuses always
+		c.next = len(c.q.all) // what it refuses once, it refuses always
 		c.end(errno)
 	}
 	return true
@@ -84,7 +83,7 @@ func (c *control) end(errno syscall.Errno) {
 		done(errno)
 		return
 	}
-	if errno == unix.EAGAIN && c.q.slots[c.next-1].busy {
+	if errno == unix.EAGAIN && c.q.all[c.next-1].busy {
 		c.next-- // the dispatcher could not look after it now
 	}
 	c.interruptNext()

@@ -28,6 +28,22 @@
 // bounds their number itself. Nothing is dropped. Requests that wait for a lock have slots of their own, or those that
 // unlock could not be read; one more is answered ENOLCK.
 //
+// # By io_uring
+//
+// Where the kernel offers FUSE over io_uring (Linux 6.14, if root has said "echo Y >
+// /sys/module/fuse/parameters/enable_uring"; [EnableRing]), requests come and go by that: the kernel copies each into
+// buffers that it was given, and one io_uring_enter(2) sends all replies of a round and fetches what has come. The way
+// of a request is the same from step 4 on. Only FORGET, INTERRUPT and INIT still come by the descriptor.
+//
+// The kernel has a list of requests for each CPU that there can be. Each is served by the queue whose reactor is on
+// that CPU, the others by all in turn. With a reactor on every CPU a request never leaves the CPU that it came from:
+// nobody has to be woken on another one, which is what most of the time of a single request goes to. That takes a
+// reactor that lets others have its CPU when it is idle, so mode hybrid or interrupt; and it must be pinned.
+//
+// A CPU's list has 64 pairs of buffers, with the defaults 64 × 1028 KiB of address space, of which only what is used
+// becomes resident. Fewer if the dispatcher's MaxRequests would not suffice for all of them. A request that waits for a
+// lock makes the kernel get another pair, up to LockWaits of a queue; one more is answered ENOLCK.
+//
 // # Which thread owns what
 //
 // A queue (its slots, buffers, statistics, channel of the dispatcher, pollers) belongs to its thread

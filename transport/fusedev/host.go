@@ -16,6 +16,8 @@ type host interface {
 	// mount mounts on what prepare has returned.
 	mount(ctx context.Context, path string, o *Options, forceHelper bool) (fd int, err error)
 	openDevice() (int, error)
+	// possibleCPUs is how many CPUs the kernel can ever have, which is how many lists of requests it has.
+	possibleCPUs() (int, error)
 	find(path string) (mountEntry, bool, error)
 	// openProbe opens a file of the file system, polls and closes it.
 	openProbe(name string)
@@ -40,6 +42,8 @@ func (localHost) mount(ctx context.Context, path string, o *Options, forceHelper
 }
 
 func (localHost) openDevice() (int, error) { return openDevice() }
+
+func (localHost) possibleCPUs() (int, error) { return readPossibleCPUs(possibleFile) }
 
 func (localHost) find(path string) (mountEntry, bool, error) { return findMount(path) }
 

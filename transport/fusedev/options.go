@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -92,6 +93,9 @@ type Options struct {
 	// (aio) by itself: see the package comment.
 	NoPassthrough bool
 
+	// Ring says whether requests come by io_uring: see the package comment.
+	Ring RingMode
+
 	// Host mounts and unmounts in the place of this process, if that has locked itself up; nil means that it does so
 	// itself.
 	Host *RemoteHost
@@ -99,6 +103,37 @@ type Options struct {
 	// Log receives what cannot be returned, at most 10 lines at once and one a second; nil means slog.Default. It is
 	// never called from a reactor.
 	Log *slog.Logger
+
+	maxRequests int // the dispatcher's
+}
+
+// RingMode says whether the kernel and the transport use FUSE over io_uring (Linux 6.14).
+type RingMode uint8
+
+const (
+	// RingAuto uses it if the kernel offers it.
+	RingAuto RingMode = iota
+	// RingOff does not.
+	RingOff
+	// RingOn does, or Mount fails with an error that says why.
+	RingOn
+)
+
+var ringModes = [...]string{RingAuto: "auto", RingOff: "off", RingOn: "on"}
+
+func (m RingMode) String() string {
+	if int(m) < len(ringModes) {
+		return ringModes[m]
+	}
+	return fmt.Sprintf("RingMode(%d)", uint8(m))
+}
+
+// ParseRingMode returns the mode of that name.
+func ParseRingMode(s string) (RingMode, error) {
+	if i := slices.Index(ringModes[:], s); i >= 0 {
+		return RingMode(i), nil
+	}
+	return 0, fmt.Errorf("fusedev: %q is no way to use io_uring: take auto, on or off: %w", s, unix.EINVAL)
 }
 
 func (o *Options) host() host {
@@ -152,6 +187,9 @@ func (o *Options) setDefaults() error {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	if o.Ring > RingOn {
+		return fmt.Errorf("fusedev: %v: %w", o.Ring, unix.EINVAL)
+	}
 	err := errors.Join(
 		inRange("MaxWrite", int(o.MaxWrite), minMaxWrite, maxMaxWrite),
 		inRange("Slots", o.Slots, minSlots, maxSlots),
@@ -164,13 +202,16 @@ func (o *Options) setDefaults() error {
 // checkRoom sees to it that the dispatcher takes all that a queue can have in flight: else
 // requests that wait for locks could keep out those that unlock.
 func (o *Options) checkRoom() error {
-	have, need := o.Dispatcher.MaxRequests(), o.Slots+o.LockWaits+ownRequests
-	if have < need {
+	o.maxRequests = o.Dispatcher.MaxRequests()
+	if have, need := o.maxRequests, o.ownSlots(); have < need {
 		return fmt.Errorf("fusedev: the dispatcher's MaxRequests is %d, but %d slots and %d lock waits need %d: %w",
 			have, o.Slots, o.LockWaits, need, unix.EINVAL)
 	}
 	return nil
 }
+
+// ownSlots is how many requests a queue can have in flight without a ring.
+func (o *Options) ownSlots() int { return o.Slots + o.LockWaits + ownRequests }
 
 func inRange(name string, v, low, high int) error {
 	if v < low || v > high {

@@ -26,8 +26,8 @@ const (
 )
 
 // probe has the kernel learn that there is no POLL. Failing is no harm to anybody but this process.
-func (s *Session) probe(ctx context.Context, q *queue) error {
-	if err := do(q, func(q *queue) error { q.probing = true; return nil }); err != nil {
+func (s *Session) probe(ctx context.Context) error {
+	if err := s.setProbing(true); err != nil {
 		return err
 	}
 	finished := make(chan struct{})
@@ -41,14 +41,23 @@ func (s *Session) probe(ctx context.Context, q *queue) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return do(q, func(q *queue) error { q.probing = false; return nil })
+	return s.setProbing(false)
+}
+
+func (s *Session) setProbing(on bool) error {
+	for _, q := range s.queues {
+		if err := do(q, func(q *queue) error { q.probing = on; return nil }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // answerProbe answers a request if it is one of the probe's.
 func (q *queue) answerProbe(sl *slot, h *fuseabi.InHeader) bool {
 	if h.NodeID != probeNode {
-		name := sl.in[0][inHeaderSize:]
-		if h.NodeID != fuseabi.FUSE_ROOT_ID || h.Opcode != fuseabi.FUSE_LOOKUP || string(name) != probeName+"\x00" {
+		isLookup := h.NodeID == fuseabi.FUSE_ROOT_ID && h.Opcode == fuseabi.FUSE_LOOKUP
+		if !isLookup || string(sl.args()) != probeName+"\x00" {
 			return false
 		}
 	}
@@ -71,8 +80,12 @@ func (q *queue) answerProbe(sl *slot, h *fuseabi.InHeader) bool {
 // answer replies body.
 func (q *queue) answer(sl *slot, body []byte) {
 	n := uint32(outHeaderSize + len(body))
-	sl.out[0] = sl.smallOut[:n]
-	*fuseabi.Overlay[fuseabi.OutHeader](sl.smallOut) = fuseabi.OutHeader{Len: n, Unique: sl.unique}
-	copy(sl.smallOut[outHeaderSize:], body)
+	if e := sl.entry; e != nil {
+		sl.out[0], sl.out[1] = e.header.InOut[:outHeaderSize], e.payload[:copy(e.payload, body)]
+	} else {
+		sl.out[0] = sl.smallOut[:n]
+		copy(sl.smallOut[outHeaderSize:], body)
+	}
+	*fuseabi.Overlay[fuseabi.OutHeader](sl.out[0]) = fuseabi.OutHeader{Len: n, Unique: sl.unique}
 	q.finish(sl, 0, n)
 }

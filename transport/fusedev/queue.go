@@ -49,9 +49,11 @@ const (
 // slot is one request on its way.
 type slot struct {
 	q        *queue
-	next     *slot // in the list of free slots
-	in       [1][]byte
-	out      [1][]byte
+	next     *slot  // in the list of free slots, or of those that wait for resources
+	entry    *entry // of the ring, if it came by that
+	in       [3][]byte
+	inCount  int
+	out      [2][]byte
 	outCount int    // 0 for operations without a reply
 	bigIn    []byte // nil if the request is in smallIn
 	bigOut   []byte
@@ -60,7 +62,18 @@ type slot struct {
 	unique   uint64
 	opcode   uint32
 	busy     bool
-	forLocks bool // it is one of those that only serve SETLKW
+	forLocks bool // it is one of those that only serve SETLKW, or an entry that serves one
+}
+
+// args returns the arguments of a request, or the first of several that do not lie together.
+func (sl *slot) args() []byte {
+	switch {
+	case sl.entry == nil:
+		return sl.in[0][inHeaderSize:]
+	case len(sl.in[1]) > 0:
+		return sl.in[1]
+	}
+	return sl.in[2]
 }
 
 // queue reads requests from one descriptor and answers them. It belongs to thread t.
@@ -79,13 +92,20 @@ type queue struct {
 	retryPoller *reactor.Poller
 	intr        *reactor.Interrupt
 
-	mem      *memory
-	buf      []byte // the large buffer that is read into
-	slots    []slot
-	free     *slot
-	freeLock *slot // those for SETLKW
-	inFlight int
-	retry    *slot // read, but refused by the dispatcher with ENOBUFS
+	mem       *memory
+	buf       []byte // the large buffer that is read into
+	slots     []slot
+	all       []*slot // slots, and those of the ring
+	free      *slot
+	freeLock  *slot // those for SETLKW
+	lockWaits int
+	inFlight  int
+	retry     slotList // read, but refused by the dispatcher with ENOBUFS
+
+	ring       *ring  // nil if everything comes by the descriptor
+	ringAgreed bool   // the kernel has offered it
+	readAt     uint64 // ticks; when to read the descriptor again, beside a ring
+	patience   int    // how often to look for what the kernel has yet to give back
 
 	control control
 	probing bool // see answerProbe
@@ -95,10 +115,12 @@ type queue struct {
 
 func newQueue(index int, t *reactor.Thread, fd int, srv server, own owner, l *log.Limiter,
 	o *Options) (*queue, error) {
-	q := &queue{index: index, t: t, fd: fd, srv: srv, owner: own, log: l, maxWrite: o.MaxWrite}
+	q := &queue{index: index, t: t, fd: fd, srv: srv, owner: own, log: l, maxWrite: o.MaxWrite, lockWaits: o.LockWaits}
 	q.slots = make([]slot, o.Slots+o.LockWaits)
 	for i := range q.slots {
 		q.slots[i].q = q
+		q.slots[i].inCount = 1
+		q.all = append(q.all, &q.slots[i])
 		q.slots[i].forLocks = i >= o.Slots
 	}
 	var err error
@@ -144,11 +166,18 @@ func (q *queue) poll() reactor.PollerResult {
 		return reactor.Idle
 	}
 	result := reactor.Idle
-	if q.retry != nil {
+	if !q.retry.isEmpty() {
 		if !q.resubmit() {
 			return reactor.Idle
 		}
 		result = reactor.Busy
+	}
+	if q.ring != nil && q.ring.started {
+		now := q.t.LastTicks()
+		if now < q.readAt {
+			return result
+		}
+		q.readAt = now + q.t.Framework().TicksHz()/1_000_000*devicePeriod
 	}
 	bytes := 0
 	for range batchRequests {
@@ -175,7 +204,7 @@ func (q *queue) poll() reactor.PollerResult {
 		q.stats.Requests++
 		q.stats.BytesIn += uint64(n)
 		q.take(n)
-		if bytes += n; q.retry != nil || bytes >= batchBytes {
+		if bytes += n; !q.retry.isEmpty() || bytes >= batchBytes {
 			break
 		}
 	}
@@ -224,11 +253,16 @@ func (q *queue) take(n int) {
 		return
 	}
 	if errno := q.admit(sl, &h); errno != 0 {
-		q.stats.Rejected++
-		q.finish(sl, errno, 0)
+		q.reject(sl, errno)
 		return
 	}
 	q.submit(sl)
+}
+
+// reject answers a request that cannot be served.
+func (q *queue) reject(sl *slot, errno syscall.Errno) {
+	q.stats.Rejected++
+	q.finish(sl, errno, 0)
 }
 
 // admit finds room for the reply, or a reason to refuse the request.
@@ -245,7 +279,7 @@ func (q *queue) admit(sl *slot, h *fuseabi.InHeader) syscall.Errno {
 		sl.outCount = 0
 		return 0
 	}
-	room := replyRoom(h.Opcode, sl.in[0])
+	room := replyRoom(h.Opcode, sl.args())
 	if room == 0 {
 		sl.out[0] = sl.smallOut
 		return 0
@@ -268,36 +302,56 @@ func (q *queue) admit(sl *slot, h *fuseabi.InHeader) syscall.Errno {
 	return 0
 }
 
-// submit hands a request to the dispatcher.
+// submit hands a request to the dispatcher, unless others wait for that already.
 func (q *queue) submit(sl *slot) {
-	switch errno := q.srv.SubmitRequest(q.ch, sl.in[:], sl.out[:sl.outCount], onReply, sl); errno {
-	case 0:
-	case unix.ENOBUFS:
-		q.stats.Retries++
-		q.retry = sl
+	if !q.retry.isEmpty() {
+		q.retry.push(sl)
+		return
+	}
+	if !q.trySubmit(sl) {
+		q.retry.push(sl)
 		q.retryPoller.Resume()
-	default:
-		q.stats.Rejected++
-		q.finish(sl, errno, 0)
 	}
 }
 
-// resubmit tries the request again that waits for resources, and says whether it is on its way.
+// trySubmit hands a request to the dispatcher, and says whether that had the resources.
+func (q *queue) trySubmit(sl *slot) bool {
+	switch errno := q.srv.SubmitRequest(q.ch, sl.in[:sl.inCount], sl.out[:sl.outCount], onReply, sl); errno {
+	case 0:
+	case unix.ENOBUFS:
+		q.stats.Retries++
+		return false
+	default:
+		q.reject(sl, errno)
+	}
+	return true
+}
+
+// resubmit tries the requests again that wait for resources, and says whether all are on their way.
 func (q *queue) resubmit() bool {
-	sl := q.retry
-	q.retry = nil
-	q.submit(sl)
-	return q.retry == nil
+	for !q.retry.isEmpty() {
+		sl := q.retry.pop()
+		if !q.trySubmit(sl) {
+			q.retry.pushFirst(sl)
+			return false
+		}
+	}
+	return true
 }
 
 func pollRetry(_ *reactor.Thread, ctx any) reactor.PollerResult {
 	q := ctx.(*queue)
 	result := reactor.Idle
-	if q.retry != nil {
+	if !q.retry.isEmpty() {
 		if !q.resubmit() {
 			return reactor.Idle
 		}
 		result = reactor.Busy
+	}
+	if q.patience > 0 {
+		if q.patience--; q.patience == 0 {
+			q.checkDrained()
+		}
 	}
 	if q.control.waiting {
 		if !q.control.submit() {
@@ -305,7 +359,9 @@ func pollRetry(_ *reactor.Thread, ctx any) reactor.PollerResult {
 		}
 		result = reactor.Busy
 	}
-	q.retryPoller.Pause()
+	if q.patience == 0 {
+		q.retryPoller.Pause()
+	}
 	return result
 }
 
@@ -318,22 +374,27 @@ func onReply(ctx any, errno syscall.Errno, replyLen uint32) {
 // finish replies to a request and makes its slot free. Without a reply of the dispatcher's, those that the kernel waits
 // for get errno.
 func (q *queue) finish(sl *slot, errno syscall.Errno, replyLen uint32) {
-	if int(replyLen) > len(sl.out[0]) {
+	if room := len(sl.out[0]) + len(sl.out[1]); int(replyLen) > room {
 		q.report("the dispatcher's reply to opcode %d has %d bytes, more than the %d there are",
-			sl.opcode, replyLen, len(sl.out[0]))
+			sl.opcode, replyLen, room)
 		errno, replyLen = unix.EIO, 0
 	}
+	if replyLen == 0 && errno == 0 && expectsReply(sl.opcode) {
+		errno = unix.EIO
+	}
+	if sl.entry != nil {
+		q.ring.commit(sl.entry, errno, replyLen)
+		q.release(sl)
+		return
+	}
 	if replyLen == 0 && expectsReply(sl.opcode) {
-		if errno == 0 {
-			errno = unix.EIO
-		}
 		sl.out[0] = sl.smallOut
 		replyLen = putError(sl.out[0], sl.unique, errno)
 	}
 	if replyLen > 0 {
 		reply := sl.out[0][:replyLen]
 		if sl.opcode == fuseabi.FUSE_INIT {
-			limitInitReply(reply, q.maxWrite)
+			q.adjustInit(sl, reply)
 		}
 		q.write(sl, reply)
 		if sl.opcode == fuseabi.FUSE_INIT {
@@ -385,9 +446,11 @@ func (q *queue) release(sl *slot) {
 		q.mem.put(sl.bigOut)
 		sl.bigOut = nil
 	}
-	sl.in[0], sl.out[0] = nil, nil
+	sl.in, sl.out = [3][]byte{}, [2][]byte{}
 	sl.busy = false
-	q.putSlot(sl)
+	if sl.entry == nil {
+		q.putSlot(sl)
+	}
 	q.inFlight--
 	if q.state == stateDraining {
 		q.checkDrained()
@@ -403,16 +466,20 @@ func (q *queue) hangup() {
 	// The descriptor stays ready now, and would keep the reactor awake.
 	q.intr.Unregister()
 	q.intr = nil
-	if sl := q.retry; sl != nil { // nobody waits for it any more
-		q.retry = nil
-		q.finish(sl, unix.ENODEV, 0)
+	if q.ring != nil {
+		q.patience = ringPatience
+		q.retryPoller.Resume()
+	}
+	for !q.retry.isEmpty() { // nobody waits for it any more
+		q.finish(q.retry.pop(), unix.ENODEV, 0)
 	}
 	q.control.interruptAll()
 	q.checkDrained()
 }
 
 func (q *queue) checkDrained() {
-	if q.state == stateDraining && q.inFlight == 0 && !q.control.busy {
+	hasAll := q.ring == nil || q.ring.out == 0 || q.patience == 0
+	if q.state == stateDraining && q.inFlight == 0 && !q.control.busy && hasAll {
 		q.state = stateDrained
 		q.owner.drained(q)
 	}
@@ -452,7 +519,11 @@ func (q *queue) start() error {
 }
 
 // wakeQueue is called when epoll has woken the reactor.
-func wakeQueue(_ *reactor.Thread, ctx any) reactor.PollerResult { return ctx.(*queue).poll() }
+func wakeQueue(_ *reactor.Thread, ctx any) reactor.PollerResult {
+	q := ctx.(*queue)
+	q.readAt = 0
+	return q.poll()
+}
 
 // stop releases what start has taken. On q's thread, when nothing is in flight.
 func (q *queue) stop() {
@@ -460,6 +531,9 @@ func (q *queue) stop() {
 		panic(fmt.Sprintf("fusedev: queue %d is stopped with %d requests in flight", q.index, q.inFlight))
 	}
 	q.state = stateIdle
+	if q.ring != nil {
+		q.ring.close()
+	}
 	if q.intr != nil {
 		q.intr.Unregister()
 		q.intr = nil

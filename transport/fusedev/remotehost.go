@@ -39,6 +39,7 @@ type hostReply struct {
 	OK    bool          `json:",omitempty"`
 	Entry *wireEntry    `json:",omitempty"`
 	Users []string      `json:",omitempty"`
+	CPUs  int           `json:",omitempty"`
 }
 
 // wireEntry is a mountEntry on the wire.
@@ -173,6 +174,11 @@ func needFD(fd int, err error) (int, error) {
 func (h *RemoteHost) openDevice() (int, error) {
 	_, fd, err := h.ask(context.Background(), &hostRequest{Op: "device"})
 	return needFD(fd, err)
+}
+
+func (h *RemoteHost) possibleCPUs() (int, error) {
+	r, _, err := h.ask(context.Background(), &hostRequest{Op: "cpus"})
+	return r.CPUs, err
 }
 
 func (h *RemoteHost) find(path string) (mountEntry, bool, error) {

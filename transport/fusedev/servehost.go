@@ -103,6 +103,8 @@ func (s *hostServer) do(ctx context.Context, req *hostRequest, r *hostReply) (fd
 		fd, err = s.mount(ctx, req)
 	case "device":
 		fd, err = s.host.openDevice()
+	case "cpus":
+		r.CPUs, err = s.host.possibleCPUs()
 	case "probe":
 		if filepath.Base(req.Path) == probeName {
 			s.host.openProbe(req.Path)

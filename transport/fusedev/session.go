@@ -88,6 +88,10 @@ func mount(ctx context.Context, o Options, srv server, forceHelper bool) (*Sessi
 	if err != nil {
 		return nil, err
 	}
+	if err := s.addRings(queues); err != nil {
+		freeQueues(queues)
+		return nil, err
+	}
 	fd, err := s.host.mount(ctx, s.mountpoint, &s.opts, forceHelper)
 	if err != nil {
 		freeQueues(queues)
@@ -132,6 +136,9 @@ func freeQueues(queues []*queue) {
 			unix.Close(q.fd)
 			q.fd = -1
 		}
+		if q.ring != nil {
+			q.ring.free()
+		}
 		q.mem.free()
 	}
 }
@@ -151,11 +158,6 @@ func (s *Session) startAll(ctx context.Context, queues []*queue) error {
 	if s.initErrno != 0 {
 		return fmt.Errorf("fusedev: mount on %s: the dispatcher refuses INIT: %w", s.mountpoint, s.initErrno)
 	}
-	if !s.opts.Poll {
-		if err := s.probe(ctx, queues[0]); err != nil {
-			return fmt.Errorf("fusedev: mount on %s: %w", s.mountpoint, err)
-		}
-	}
 	for _, q := range queues[1:] {
 		var err error
 		if q.fd, err = cloneDevice(s.host, queues[0].fd); err != nil {
@@ -163,6 +165,14 @@ func (s *Session) startAll(ctx context.Context, queues []*queue) error {
 		}
 		if err := s.start(q); err != nil {
 			return err
+		}
+	}
+	if err := s.startRings(queues); err != nil {
+		return err
+	}
+	if !s.opts.Poll {
+		if err := s.probe(ctx); err != nil {
+			return fmt.Errorf("fusedev: mount on %s: %w", s.mountpoint, err)
 		}
 	}
 	return nil

@@ -29,6 +29,8 @@ const (
 	noFuseDevice skipReason = iota
 	notRoot
 	noHelper
+	noRing
+	oneCPU
 )
 
 var skipReasons = [...]struct {
@@ -40,6 +42,11 @@ var skipReasons = [...]struct {
 		return err != nil
 	}},
 	notRoot: {"not root: mounting needs CAP_SYS_ADMIN", func() bool { return os.Geteuid() != 0 }},
+	noRing: {"no FUSE over io_uring: it needs Linux 6.14", func() bool {
+		_, err := os.Stat(ringSetting)
+		return err != nil
+	}},
+	oneCPU: {"one CPU: two reactors are to be pinned", func() bool { return runtime.NumCPU() < 2 }},
 	noHelper: {"no fusermount3: install fuse3", func() bool {
 		_, err := exec.LookPath(helperName)
 		return err != nil
@@ -74,7 +81,7 @@ func newRig(t *testing.T, reactors int) *rig {
 		cores[i] = i
 	}
 	var err error
-	if r.fw, err = reactor.NewFramework(reactor.Options{Cores: cores, NoPin: true}); err != nil {
+	if r.fw, err = reactor.NewFramework(reactor.Options{Cores: cores, NoPin: !byRing}); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.fw.Start(); err != nil {
@@ -88,6 +95,8 @@ func newRig(t *testing.T, reactors int) *rig {
 		r.o.Threads = append(r.o.Threads, th)
 	}
 	r.o.Dispatcher = &fusedispatcher.Dispatcher{} // only there to be given
+	r.o.maxRequests = 2048
+	r.o.Ring = ringMode()
 	r.o.Mountpoint = t.TempDir()
 	registered := make(chan error, 1)
 	r.o.Threads[0].SendMsg(func(th *reactor.Thread, _ any) {

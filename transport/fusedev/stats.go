@@ -3,6 +3,7 @@ package fusedev
 // QueueStats is what a queue has done since the mount.
 type QueueStats struct {
 	Requests uint64 // read from the kernel
+	ByRing   uint64 // of them, those that came by io_uring
 	Replies  uint64 // that the kernel took
 	BytesIn  uint64 // of requests, headers included
 	BytesOut uint64 // of replies, headers included

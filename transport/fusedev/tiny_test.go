@@ -2,6 +2,7 @@ package fusedev
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -26,6 +27,7 @@ type tinyServer struct {
 	initErrno syscall.Errno
 	maxWrite  uint32
 	hangInit  bool
+	holdLocks bool
 	attrValid uint64 // s
 
 	destroys   atomic.Int32
@@ -50,7 +52,7 @@ type tinyRequest struct {
 	ctx      any
 	errno    syscall.Errno
 	replyLen uint32
-	out      []byte
+	out      [][]byte
 }
 
 func completeTiny(_ *reactor.Thread, ctx any) {
@@ -66,10 +68,8 @@ func (s *tinyServer) SubmitRequest(ch *iochannel.Channel, in, out [][]byte,
 	defer s.mu.Unlock()
 	h := fuseabi.Overlay[fuseabi.InHeader](in[0])
 	r := &tinyRequest{s: s, t: ch.Thread(), unique: h.Unique, cb: cb, ctx: ctx}
-	if len(out) > 0 {
-		r.out = out[0]
-	}
-	args := in[0][inHeaderSize:]
+	r.out = out
+	args := slices.Concat(in...)[inHeaderSize:]
 	if s.hold(h, r, args) {
 		return 0
 	}
@@ -81,14 +81,18 @@ func (s *tinyServer) SubmitRequest(ch *iochannel.Channel, in, out [][]byte,
 
 func (r *tinyRequest) reply(body []byte, errno syscall.Errno) {
 	r.errno = errno
-	if r.out == nil {
+	if len(r.out) == 0 {
 		return
 	}
 	if errno != 0 {
 		body = nil
 	}
-	n := copy(r.out[outHeaderSize:], body)
-	*fuseabi.Overlay[fuseabi.OutHeader](r.out) = fuseabi.OutHeader{
+	room := r.out[0][outHeaderSize:]
+	if len(r.out) > 1 {
+		room = r.out[1] // of a ring, whose headers lie apart
+	}
+	n := copy(room, body)
+	*fuseabi.Overlay[fuseabi.OutHeader](r.out[0]) = fuseabi.OutHeader{
 		Len: uint32(outHeaderSize + n), Error: -int32(errno), Unique: r.unique,
 	}
 	r.replyLen = uint32(outHeaderSize + n)
@@ -97,7 +101,8 @@ func (r *tinyRequest) reply(body []byte, errno syscall.Errno) {
 // hold keeps requests that do not end by themselves, and ends them when they are interrupted.
 func (s *tinyServer) hold(h *fuseabi.InHeader, r *tinyRequest, args []byte) bool {
 	switch {
-	case h.Opcode == fuseabi.FUSE_INIT && s.hangInit, h.Opcode == fuseabi.FUSE_READ && h.NodeID == tinySlow:
+	case h.Opcode == fuseabi.FUSE_SETLKW && s.holdLocks, h.Opcode == fuseabi.FUSE_INIT && s.hangInit,
+		h.Opcode == fuseabi.FUSE_READ && h.NodeID == tinySlow:
 		s.slow = append(s.slow, r)
 		return true
 	case h.Opcode == fuseabi.FUSE_INTERRUPT:
@@ -133,7 +138,8 @@ func (s *tinyServer) serve(h *fuseabi.InHeader, args []byte) ([]byte, syscall.Er
 		in := fuseabi.Overlay[fuseabi.InitIn](args)
 		return fuseabi.Bytes(&fuseabi.InitOut{
 			Major: 7, Minor: 38, MaxReadahead: in.MaxReadahead, MaxWrite: s.maxWrite, MaxPages: uint16(s.maxWrite / 4096),
-			Flags: in.Flags & (fuseabi.FUSE_BIG_WRITES | fuseabi.FUSE_MAX_PAGES | fuseabi.FUSE_ASYNC_READ),
+			Flags: in.Flags & (fuseabi.FUSE_BIG_WRITES | fuseabi.FUSE_POSIX_LOCKS | fuseabi.FUSE_MAX_PAGES |
+				fuseabi.FUSE_ASYNC_READ),
 		}), s.initErrno
 	case fuseabi.FUSE_DESTROY:
 		s.destroys.Add(1)
@@ -160,6 +166,8 @@ func (s *tinyServer) serve(h *fuseabi.InHeader, args []byte) ([]byte, syscall.Er
 		data := args[fuseabi.SizeofWriteIn:]
 		s.content = append(s.content[:min(in.Offset, uint64(len(s.content)))], data...)
 		return fuseabi.Bytes(&fuseabi.WriteOut{Size: in.Size}), 0
+	case fuseabi.FUSE_SETLK, fuseabi.FUSE_SETLKW:
+		return nil, 0
 	case fuseabi.FUSE_READDIR, fuseabi.FUSE_FLUSH, fuseabi.FUSE_RELEASE, fuseabi.FUSE_RELEASEDIR, fuseabi.FUSE_FSYNC:
 		return nil, 0
 	case fuseabi.FUSE_POLL:

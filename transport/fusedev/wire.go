@@ -21,10 +21,9 @@ func expectsReply(op uint32) bool {
 	return true
 }
 
-// replyRoom returns the bytes that the reply to req may take if the request says so itself, and else 0: a slot's own
-// buffer will do. It will do too for a request whose arguments are cut short; the reply will be an error.
-func replyRoom(op uint32, req []byte) int {
-	args := req[inHeaderSize:]
+// replyRoom returns the bytes that the reply to a request with args may take if the request says so itself, and else 0:
+// a slot's own buffer will do. It will do too for a request whose arguments are cut short; the reply will be an error.
+func replyRoom(op uint32, args []byte) int {
 	switch op {
 	case fuseabi.FUSE_READ, fuseabi.FUSE_READDIR, fuseabi.FUSE_READDIRPLUS:
 		if len(args) >= fuseabi.CompatReadInSize {
@@ -80,15 +79,25 @@ func putDestroy(b []byte) int {
 	return inHeaderSize
 }
 
-// limitInitReply keeps the kernel from sending more than maxWrite bytes, whatever the dispatcher agreed to: it
-// would not fit into a large buffer, and then nothing can be read at all.
-func limitInitReply(reply []byte, maxWrite uint32) {
+// adjustInit keeps the kernel from sending more than maxWrite bytes, whatever the dispatcher agreed to: it would not
+// fit into a large buffer, and then nothing can be read at all. And it takes the kernel's offer of io_uring if there
+// are rings.
+func (q *queue) adjustInit(sl *slot, reply []byte) {
 	const end = 24 // of MaxWrite, in InitOut
 	if len(reply) < outHeaderSize+end {
 		return
 	}
+	var in fuseabi.InitIn
+	copy(fuseabi.Bytes(&in), sl.args())
 	var out fuseabi.InitOut
 	n := copy(fuseabi.Bytes(&out), reply[outHeaderSize:])
-	out.MaxWrite = min(out.MaxWrite, maxWrite)
+	out.MaxWrite = min(out.MaxWrite, q.maxWrite)
+	const offer = fuseabi.FUSE_OVER_IO_URING >> 32
+	if q.ring != nil && in.Flags&fuseabi.FUSE_INIT_EXT != 0 && in.Flags2&offer != 0 && n == fuseabi.SizeofInitOut {
+		out.Flags |= fuseabi.FUSE_INIT_EXT
+		out.Flags2 |= offer
+		out.MaxPages = min(out.MaxPages, uint16(q.maxWrite/pageSize))
+		q.ringAgreed = true
+	}
 	copy(reply[outHeaderSize:], fuseabi.Bytes(&out)[:n])
 }

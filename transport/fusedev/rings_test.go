@@ -1,0 +1,359 @@
+package fusedev
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// byRing has mounts of tests take rings, and reactors that are pinned to CPUs.
+var byRing bool
+
+func ringMode() RingMode {
+	if byRing {
+		return RingOn
+	}
+	return RingOff
+}
+
+// useRings has the rest of the test mount with rings, if the kernel can.
+func useRings(t *testing.T) {
+	t.Helper()
+	skipIf(t, noFuseDevice)
+	skipIf(t, notRoot)
+	skipIf(t, noRing)
+	skipIf(t, oneCPU)
+	setOffer(t, "Y")
+	byRing = true
+	t.Cleanup(func() { byRing = false })
+}
+
+// setOffer has the kernel offer io_uring, or not, for the time of the test.
+func setOffer(t *testing.T, value string) {
+	t.Helper()
+	old, err := os.ReadFile(ringSetting)
+	if err == nil {
+		err = os.WriteFile(ringSetting, []byte(value), 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.WriteFile(ringSetting, old, 0); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestByRing runs what other tests pin of a mount over io_uring.
+func TestByRing(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T)
+	}{
+		{"Session", TestSession},
+		{"SessionBusy", TestSessionBusy},
+		{"SessionAbort", TestSessionAbort},
+		{"SessionInterrupt", TestSessionInterrupt},
+		{"SessionEndsByItself", TestSessionEndsByItself},
+		{"SessionUnmountTwice", TestSessionUnmountTwice},
+		{"SessionAbortedByOthers", TestSessionAbortedByOthers},
+		{"SessionMountedOver", TestSessionMountedOver},
+		{"SessionPollsItself", TestSessionPollsItself},
+		{"LseekOfAKernel", TestLseekOfAKernel},
+		{"StatxOfAKernel", TestStatxOfAKernel},
+		{"IoctlOfAKernel", TestIoctlOfAKernel},
+		{"ByteRangeLocksOfAKernel", TestByteRangeLocksOfAKernel},
+		{"TmpfileOfAKernel", TestTmpfileOfAKernel},
+		{"CopyFileRangeOfAKernel", TestCopyFileRangeOfAKernel},
+		{"PollOfAKernel", TestPollOfAKernel},
+		{"NoPollByDefault", TestNoPollByDefault},
+		{"NotifyInvalInode", TestNotifyInvalInode},
+		{"NotifyInvalEntry", TestNotifyInvalEntry},
+		{"NotifyDelete", TestNotifyDelete},
+		{"NotifyInvalNames", TestNotifyInvalNames},
+		{"NotifyStore", TestNotifyStore},
+		{"Retrieve", TestRetrieve},
+		{"NotifyWaitsForPagesAlone", TestNotifyWaitsForPagesAlone},
+		{"AbortEndsANotification", TestAbortEndsANotification},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			useRings(t)
+			test.run(t)
+		})
+	}
+}
+
+// Everything but FORGET and INTERRUPT comes by the ring, on whatever CPU it was asked for.
+func TestRingServesAllCPUs(t *testing.T) {
+	useRings(t)
+	r := newRig(t, 1)
+	s := r.mount()
+	want := strings.Repeat("0123456789abcdef", 1<<14) // 256 KiB
+	if err := os.WriteFile(r.file("file"), []byte(want), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for cpu := range 2 {
+		onCPU(t, cpu, func() {
+			if got, err := os.ReadFile(r.file("file")); err != nil || string(got) != want {
+				t.Errorf("on CPU %d: %d bytes, %v", cpu, len(got), err)
+			}
+		})
+	}
+	stats, err := s.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q := stats[0]; q.ByRing < 10 || q.Requests-q.ByRing > q.Requests/2 {
+		t.Errorf("%d of %d requests by the ring", q.ByRing, q.Requests)
+	}
+}
+
+// onCPU runs fn pinned to a CPU.
+func onCPU(t *testing.T, cpu int, fn func()) {
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		// The thread ends with the goroutine, since nobody unlocks it.
+		lockToCPU(t, cpu)
+		fn()
+	})
+	wg.Wait()
+}
+
+// Requests that wait for locks take no room from others: each gets an entry of its own.
+func TestRingKeepsRoomForUnlock(t *testing.T) {
+	useRings(t)
+	r := newRig(t, 2)
+	r.srv.holdLocks = true
+	s := r.mount()
+	const waiters = 3 * ringDepth
+	fd, err := unix.Open(r.file("file"), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	var wg sync.WaitGroup
+	errs := make([]error, waiters)
+	for i := range waiters {
+		wg.Go(func() {
+			lock := unix.Flock_t{Type: unix.F_WRLCK, Start: int64(i), Len: 1}
+			errs[i] = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLKW, &lock)
+		})
+	}
+	r.srv.waitForSlow(t, waiters)
+	if _, err := os.ReadFile(r.file("file")); err != nil {
+		t.Errorf("while %d wait: %v", waiters, err)
+	}
+	r.srv.endSlow()
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Error(err)
+	}
+	// What was added for them is used again.
+	before := ringEntriesOf(t, s)
+	r.srv.mu.Lock()
+	r.srv.holdLocks = false
+	r.srv.mu.Unlock()
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLKW, &lock); err != nil {
+		t.Error(err)
+	}
+	if after := ringEntriesOf(t, s); after != before || before < 2*ringDepth+waiters {
+		t.Errorf("%d entries, then %d", before, after)
+	}
+}
+
+func ringEntriesOf(t *testing.T, s *Session) (n int) {
+	t.Helper()
+	for _, q := range s.queues {
+		if err := do(q, func(q *queue) error { n += len(q.ring.entries); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+// More than the limit of waiting locks is refused.
+func TestRingRefusesTooManyLocks(t *testing.T) {
+	useRings(t)
+	r := newRig(t, 1)
+	r.srv.holdLocks = true
+	r.o.LockWaits = 2
+	r.mount()
+	fd, err := unix.Open(r.file("file"), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	var wg sync.WaitGroup
+	for i := range 2 {
+		wg.Go(func() {
+			lock := unix.Flock_t{Type: unix.F_WRLCK, Start: int64(i), Len: 1}
+			_ = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLKW, &lock)
+		})
+	}
+	r.srv.waitForSlow(t, 2)
+	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: 2, Len: 1}
+	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLKW, &lock); err != unix.ENOLCK {
+		t.Errorf("the third: %v", err)
+	}
+	r.srv.endSlow()
+	wg.Wait()
+}
+
+func TestRingIsNotOffered(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		mode RingMode
+		pin  bool
+		want string // of the error; "" if there is none
+	}{
+		{"auto", RingAuto, true, ""},
+		{"on", RingOn, true, ringSetting},
+		{"auto, not pinned", RingAuto, false, ""},
+		{"on, not pinned", RingOn, false, "pinned"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			useRings(t)
+			setOffer(t, "N")
+			byRing = test.pin
+			r := newRig(t, 2)
+			r.o.Ring = test.mode
+			s, err := r.tryMount(t.Context())
+			if test.want != "" {
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Fatalf("error %v, want one with %q", err, test.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.ReadFile(r.file("file")); err != nil {
+				t.Error(err)
+			}
+			if stats, err := s.Stats(); err != nil || stats[0].ByRing != 0 {
+				t.Errorf("%d requests by the ring, %v", stats[0].ByRing, err)
+			}
+			if err := s.Unmount(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A thread goes back to being movable when its ring ends.
+func TestRingBindsItsThread(t *testing.T) {
+	useRings(t)
+	r := newRig(t, 1)
+	s := r.mount()
+	if !r.o.Threads[0].IsBound() {
+		t.Error("a thread with a ring can be moved")
+	}
+	if err := s.Unmount(); err != nil {
+		t.Fatal(err)
+	}
+	if r.o.Threads[0].IsBound() {
+		t.Error("a thread whose ring has ended cannot be moved")
+	}
+}
+
+func TestShareCPUs(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		n     int
+		cores []int
+		want  [][]uint16
+	}{
+		{"one each", 2, []int{0, 1}, [][]uint16{{0}, {1}}},
+		{"the other way round", 2, []int{1, 0}, [][]uint16{{1}, {0}}},
+		{"one for all", 3, []int{1}, [][]uint16{{0, 1, 2}}},
+		{"the rest in turn", 6, []int{4, 1}, [][]uint16{{0, 3, 4}, {1, 2, 5}}},
+		{"two on one CPU", 2, []int{0, 0}, [][]uint16{{0, 1}, nil}},
+		{"no such CPU", 1, []int{5}, [][]uint16{{0}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, shareCPUs(test.n, test.cores)); diff != "" {
+				t.Errorf("shares differ (-want, +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestPossibleCPUs(t *testing.T) {
+	for _, test := range []struct {
+		text string
+		want int
+		err  bool
+	}{
+		{"0\n", 1, false}, {"0-3\n", 4, false}, {"0-3,8-15\n", 16, false}, {"0,2\n", 3, false},
+		{"", 0, true}, {"0-x", 0, true},
+	} {
+		file := filepath.Join(t.TempDir(), "possible")
+		if err := os.WriteFile(file, []byte(test.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := readPossibleCPUs(file); n != test.want || err != nil != test.err {
+			t.Errorf("%q: %d, %v, want %d", test.text, n, err, test.want)
+		}
+	}
+	if n, err := (localHost{}).possibleCPUs(); err != nil || n < 1 {
+		t.Errorf("here: %d, %v", n, err)
+	}
+}
+
+func TestParseRingMode(t *testing.T) {
+	for _, m := range []RingMode{RingAuto, RingOff, RingOn} {
+		if got, err := ParseRingMode(m.String()); got != m || err != nil {
+			t.Errorf("%v: %v, %v", m, got, err)
+		}
+	}
+	if _, err := ParseRingMode("maybe"); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("maybe: %v", err)
+	}
+}
+
+// waitForSlow waits until so many requests are held.
+func (s *tinyServer) waitForSlow(t *testing.T, n int) {
+	t.Helper()
+	for range 2000 {
+		s.mu.Lock()
+		have := len(s.slow)
+		s.mu.Unlock()
+		if have == n {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatalf("not %d requests are held", n)
+}
+
+// endSlow ends what is held, without an error.
+func (s *tinyServer) endSlow() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.slow {
+		r.reply(nil, 0)
+		r.t.SendMsg(completeTiny, r)
+	}
+	s.slow = nil
+}
+
+func lockToCPU(t *testing.T, cpu int) {
+	t.Helper()
+	runtime.LockOSThread()
+	var set unix.CPUSet
+	set.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		t.Error(err)
+	}
+}
