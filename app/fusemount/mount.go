@@ -26,6 +26,7 @@ type Options struct {
 	AllowOther    bool   // see fusedev.Options, as the next two
 	ReadOnly      bool
 	NoPassthrough bool
+	Ring          fusedev.RingMode
 	EntryTimeout  time.Duration // see fusedispatcher.Opts, as the next
 	AttrTimeout   time.Duration
 	Host          *fusedev.RemoteHost // see fusedev.Options
@@ -141,6 +142,7 @@ func (m *Manager) Mount(ctx context.Context, o Options) (*Mount, error) {
 		Replace:       true,
 		MaxWrite:      o.MaxWrite,
 		NoPassthrough: o.NoPassthrough,
+		Ring:          o.Ring,
 		Host:          o.Host,
 		Log:           m.a.Log(),
 	})

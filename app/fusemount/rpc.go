@@ -10,6 +10,7 @@ import (
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
 	"github.com/spdk-go/spdk-go/reactor"
 	"github.com/spdk-go/spdk-go/rpc"
+	"github.com/spdk-go/spdk-go/transport/fusedev"
 )
 
 // cachePolicy is a policy by name.
@@ -39,6 +40,29 @@ func (cachePolicy) Values() (names []string) {
 	return names
 }
 
+// ringMode is a way to use io_uring by name.
+type ringMode fusedev.RingMode
+
+var ringModes = []fusedev.RingMode{fusedev.RingAuto, fusedev.RingOff, fusedev.RingOn}
+
+func (m *ringMode) UnmarshalText(text []byte) error {
+	mode, err := fusedev.ParseRingMode(string(text))
+	if err != nil {
+		return fmt.Errorf("want one of %q", m.Values())
+	}
+	*m = ringMode(mode)
+	return nil
+}
+
+func (m ringMode) MarshalText() ([]byte, error) { return []byte(fusedev.RingMode(m).String()), nil }
+
+func (ringMode) Values() (names []string) {
+	for _, m := range ringModes {
+		names = append(names, m.String())
+	}
+	return names
+}
+
 type mountParams struct {
 	Name          string      `json:"name" doc:"the device"`
 	Mountpoint    string      `json:"mountpoint" doc:"absolute path of the directory"`
@@ -47,6 +71,7 @@ type mountParams struct {
 	AllowOther    bool        `json:"allow_other,omitempty" doc:"let other users in, which root always does"`
 	ReadOnly      bool        `json:"read_only,omitempty" doc:"refuse changes"`
 	NoPassthrough bool        `json:"no_passthrough,omitempty" doc:"keep the kernel from reading files of aio by itself"`
+	IOUring       ringMode    `json:"io_uring,omitempty" doc:"whether requests come by io_uring; auto if left out"`
 	EntryTimeout  *float64    `json:"entry_timeout,omitempty" doc:"seconds that names may be cached, else as cache has it"`
 	AttrTimeout   *float64    `json:"attr_timeout,omitempty" doc:"seconds that attributes may be cached"`
 }
@@ -82,6 +107,7 @@ func paramsOf(mt *Mount) mountParams {
 		AllowOther:    mt.AllowOther,
 		ReadOnly:      mt.ReadOnly,
 		NoPassthrough: mt.NoPassthrough,
+		IOUring:       ringMode(mt.Ring),
 		EntryTimeout:  seconds(mt.EntryTimeout),
 		AttrTimeout:   seconds(mt.AttrTimeout),
 	}
@@ -104,6 +130,7 @@ func (p *mountParams) mount(a *app.App) (string, error) {
 		AllowOther:    p.AllowOther,
 		ReadOnly:      p.ReadOnly,
 		NoPassthrough: p.NoPassthrough,
+		Ring:          fusedev.RingMode(p.IOUring),
 		EntryTimeout:  entry,
 		AttrTimeout:   attr,
 	})

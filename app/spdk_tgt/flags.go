@@ -20,6 +20,7 @@ import (
 	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/reactor"
 	"github.com/spdk-go/spdk-go/rpc"
+	"github.com/spdk-go/spdk-go/transport/fusedev"
 )
 
 // config is the command line, checked.
@@ -34,6 +35,7 @@ type config struct {
 	allowOther bool
 	noLocks    bool
 	noPass     bool
+	ring       fusedev.RingMode
 	stats      bool
 	sandbox    sandbox.Mode
 	seccomp    sandbox.Filter
@@ -151,6 +153,12 @@ func newFlags() (*pflag.FlagSet, *config) {
 			"user_allow_other")
 	toggle(&c.stats, "stats",
 		"print at exit what the reactors did: requests by opcode, busy and idle time")
+	value("fuse-io-uring", "", "auto",
+		"`MODE` of mounts: on: requests come by io_uring, which root makes the kernel offer (Linux 6.14); auto: only if it "+
+			"does so already; off: they come by /dev/fuse, e.g. on", func(c *config, v string) (err error) {
+			c.ring, err = fusedev.ParseRingMode(v)
+			return err
+		})
 	toggle(&c.noPass, "no-passthrough",
 		"keep the kernel from reading and writing the files of --aio by itself, which it does unless the cache policy is "+
 			"none, if it is able to and spdk_tgt has CAP_SYS_ADMIN: a sandbox leaves that with --modcaps +sys_admin")

@@ -26,6 +26,7 @@ import (
 	"github.com/spdk-go/spdk-go/app"
 	"github.com/spdk-go/spdk-go/reactor"
 	"github.com/spdk-go/spdk-go/rpc"
+	"github.com/spdk-go/spdk-go/transport/fusedev"
 )
 
 const progName = "spdk_tgt"
@@ -63,6 +64,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
 		return exitUsage
+	}
+	if cfg.ring == fusedev.RingOn && in == nil {
+		if err := fusedev.EnableRing(); err != nil {
+			fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
+			return exitFailed
+		}
 	}
 	c, err := contain(cfg, in, s)
 	if err != nil {

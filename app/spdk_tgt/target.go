@@ -58,6 +58,7 @@ func (tg *target) run(ctx context.Context) (err error) {
 			MaxWrite:      tg.cfg.maxWrite,
 			AllowOther:    tg.cfg.allowOther,
 			NoPassthrough: tg.cfg.noPass || tg.jail.noPass,
+			Ring:          tg.cfg.ring,
 			EntryTimeout:  tg.cfg.entryTimeout,
 			AttrTimeout:   tg.cfg.attrTimeout,
 			Host:          tg.jail.host,
