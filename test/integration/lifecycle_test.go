@@ -63,7 +63,7 @@ func TestSigtermUnderLoad(t *testing.T) {
 	needMount(t)
 	for _, reactors := range reactorCounts() {
 		t.Run(fmt.Sprintf("reactors=%d", reactors), func(t *testing.T) {
-			tg := startTarget(t, targetOptions{reactors: reactors, cache: "auto"})
+			tg := startTarget(t, targetOptions{reactors: reactors, cache: "auto", ring: reactors == 2})
 			jobs := load(t, tg)
 			ack := startHelper(t, scratch, "acknowledged", tg.mount)
 			time.Sleep(loadTime)
@@ -173,7 +173,8 @@ func (j *job) waitError(t testing.TB) error {
 // remount mounts again where an ended spdk_tgt had mounted, and works there a little.
 func remount(t *testing.T, old *target) {
 	t.Helper()
-	again := startTarget(t, targetOptions{reactors: old.opts.reactors, cache: old.opts.cache, mount: old.mount})
+	again := startTarget(t, targetOptions{reactors: old.opts.reactors, cache: old.opts.cache, ring: old.opts.ring,
+		mount: old.mount})
 	name := filepath.Join(again.mount, "f")
 	if err := os.WriteFile(name, []byte("again"), 0o600); err != nil {
 		t.Error(err)
@@ -298,7 +299,7 @@ func TestIdleCPU(t *testing.T) {
 	)
 	for _, reactors := range reactorCounts() {
 		t.Run(fmt.Sprintf("reactors=%d", reactors), func(t *testing.T) {
-			tg := startTarget(t, targetOptions{reactors: reactors, cache: "auto"})
+			tg := startTarget(t, targetOptions{reactors: reactors, cache: "auto", ring: reactors == 2})
 			if err := os.WriteFile(filepath.Join(tg.mount, "f"), []byte("x"), 0o600); err != nil {
 				t.Fatal(err)
 			}

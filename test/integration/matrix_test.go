@@ -64,6 +64,7 @@ func TestPlainDirectory(t *testing.T) {
 type cell struct {
 	reactors int
 	cache    string
+	ring     bool
 	// whole copies all of the Go source tree, not only its run time, and builds this project.
 	whole bool
 	// long has fio and the random walk work for longer and builds from scratch; else std comes built.
@@ -75,12 +76,12 @@ type cell struct {
 // matrix is 1 and 2 reactors times all cache policies. What takes long runs in one cell or two; in the others it would
 // take the same paths once more, as it does with -long.
 var matrix = []cell{
-	{reactors: 2, cache: "auto", whole: true, long: true, cases: true},
+	{reactors: 2, cache: "auto", ring: true, whole: true, long: true, cases: true},
 	{reactors: 1, cache: "none", cases: true},
-	{reactors: 1, cache: "auto"},
+	{reactors: 1, cache: "auto", ring: true},
 	{reactors: 1, cache: "always", cases: true},
 	{reactors: 2, cache: "none"},
-	{reactors: 2, cache: "always"},
+	{reactors: 2, cache: "always", ring: true},
 }
 
 var long = flag.Bool("long", false, "have every cell of the matrix whole")
@@ -91,12 +92,12 @@ func TestMatrix(t *testing.T) {
 	needMount(t)
 	cells := matrix
 	if testing.Short() || raceEnabled {
-		cells = []cell{{reactors: 2, cache: "auto", cases: true}}
+		cells = []cell{{reactors: 2, cache: "auto", ring: true, cases: true}}
 	}
 	for _, c := range cells {
 		t.Run(fmt.Sprintf("reactors=%d/cache=%s", c.reactors, c.cache), func(t *testing.T) {
 			c.whole, c.cases = c.whole || *long, c.cases || *long
-			runCell(t, c, targetOptions{reactors: c.reactors, cache: c.cache}, func(w *workload) bool {
+			runCell(t, c, targetOptions{reactors: c.reactors, cache: c.cache, ring: c.ring}, func(w *workload) bool {
 				if w.full && !c.long && !*long {
 					return false
 				}
@@ -110,13 +111,13 @@ func TestMatrix(t *testing.T) {
 // -long every one runs them all, except the one whose sandbox keeps CAP_SYS_ADMIN from spdk_tgt, and with it the
 // attributes that are root's.
 var aioMatrix = []aioCell{
-	{cell: cell{reactors: 2, cache: "auto", cases: true}},
-	{cell: cell{reactors: 1, cache: "none"}},
+	{cell: cell{reactors: 2, cache: "auto", ring: true, cases: true}},
+	{cell: cell{reactors: 1, cache: "none", ring: true}},
 	{cell: cell{reactors: 1, cache: "auto"}, contained: true},
 	{cell: cell{reactors: 1, cache: "always"}},
 	{cell: cell{reactors: 2, cache: "none"}},
 	{cell: cell{reactors: 2, cache: "always"}},
-	{cell: cell{reactors: 2, cache: "always"}, options: ",writeback"},
+	{cell: cell{reactors: 2, cache: "always", ring: true}, options: ",writeback"},
 }
 
 type aioCell struct {
@@ -146,7 +147,7 @@ func TestAio(t *testing.T) {
 				if err := os.Mkdir(export, 0o755); err != nil {
 					t.Fatal(err)
 				}
-				o := targetOptions{reactors: c.reactors, cache: c.cache, export: export + c.options}
+				o := targetOptions{reactors: c.reactors, cache: c.cache, ring: c.ring, export: export + c.options}
 				if !c.contained {
 					o.extra = []string{"--modcaps", "+sys_admin"}
 				}

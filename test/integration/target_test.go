@@ -25,6 +25,7 @@ const (
 // targetOptions are what the tests vary about a running spdk_tgt.
 type targetOptions struct {
 	reactors int    // 1 or 2
+	ring     bool   // requests come by io_uring, if the kernel has that
 	cache    string // none, auto or always
 	mount    string // an existing directory; empty for a fresh one
 	export   string // a directory to export with aio, and options behind commas; empty for memfs
@@ -64,7 +65,7 @@ func startTarget(t testing.TB, o targetOptions) *target {
 		device = []string{"--aio", "data0:" + o.export + ",xattr,devices", "--mount", "data0=" + tg.mount,
 			"--modcaps", "+sys_admin:+linux_immutable"}
 	}
-	args := append(device, "--cpumask", mask, "--cache", o.cache, "--mode", "hybrid")
+	args := append(device, "--cpumask", mask, "--cache", o.cache, "--mode", "hybrid", "--fuse-io-uring", ringMode(o.ring))
 	tg.cmd = exec.Command(bin, append(args, o.extra...)...)
 	tg.cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1 atexit_sleep_ms=0", "GOTRACEBACK=all")
 	tg.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -101,6 +102,14 @@ func startTarget(t testing.TB, o targetOptions) *target {
 		t.Fatalf("spdk_tgt says it is ready, but nothing is mounted on %s\n%s", tg.mount, tg.output())
 	}
 	return tg
+}
+
+// ringMode is what spdk_tgt is told of io_uring. It has root's rights to make the kernel offer it.
+func ringMode(on bool) string {
+	if _, err := os.Stat("/sys/module/fuse/parameters/enable_uring"); on && err == nil {
+		return "on"
+	}
+	return "off"
 }
 
 // mountDir returns a fresh directory to mount on. What is mounted there when the tests are over is unmounted then.
