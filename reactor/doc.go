@@ -39,7 +39,8 @@
 //
 // In [ModePoll] a reactor spins. In [ModeHybrid], the default, it spins for
 // [Options.HybridSpin] after the last work and then sleeps until a message, a file
-// descriptor ([Thread.RegisterInterrupt]) or a timed poller wakes it. In [ModeInterrupt] it
+// descriptor ([Thread.RegisterInterrupt]) or a timed poller wakes it; while it spins it
+// lets others have the CPU, and does not spin where these take long. In [ModeInterrupt] it
 // sleeps as soon as a round finds no work. [Reactor.SetMode] switches while everything runs.
 // A poller that has to be called all the time keeps its reactor from sleeping, unless it says
 // that an interrupt stands in for it ([Poller.RegisterInterrupt]). A sleeping reactor is woken

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"syscall"
+	"time"
+
+	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
 // Mode says what a reactor does when it has nothing to do. Not in SPDK, where it is the
@@ -92,6 +95,24 @@ func (r *Reactor) applyMode(m Mode) {
 	r.idleEvery, r.spinTicks = clockRounds, r.fw.toTicks(r.fw.opts.HybridSpin)
 	if m == ModeInterrupt {
 		r.idleEvery, r.spinTicks = 1, 0
+	}
+}
+
+const (
+	// crowded is how long others may have the CPU, when it is left to them, before it counts as crowded.
+	crowded = 100 * time.Microsecond
+	// crowdedFor is how long that is believed.
+	crowdedFor = 10 * time.Millisecond
+)
+
+// spin is what an idle reactor of ModeHybrid does before it sleeps: it lets others have the CPU, since who waits for an
+// answer may be waiting for this very CPU, too. If they keep it, the kernel lets the reactor wait for its turn; so it
+// sleeps at once for a while, because who is woken takes the CPU from those who have had it for long.
+func (r *Reactor) spin() {
+	before := r.now
+	sys.Yield()
+	if r.tick(); r.now-before > r.fw.toTicks(crowded) {
+		r.crowdedUntil = r.now + r.fw.toTicks(crowdedFor)
 	}
 }
 

@@ -88,6 +88,48 @@ func TestModesSleepWhenTheyShould(t *testing.T) {
 	}
 }
 
+// crowdedClock is that of a reactor on a CPU that others want: each reading comes late.
+type crowdedClock struct {
+	manualClock
+	late time.Duration
+}
+
+func (c *crowdedClock) Ticks() uint64 {
+	c.now += uint64(c.late)
+	return c.manualClock.Ticks()
+}
+
+// TestHybridReactorDoesNotSpinOnACrowdedCPU, where it would have to wait for its turn, until that has passed.
+func TestHybridReactorDoesNotSpinOnACrowdedCPU(t *testing.T) {
+	clock := &crowdedClock{}
+	fw := byHand(t, reactor.Options{HybridSpin: time.Second, Clock: clock}, 1)
+	r, th := fw.Reactors()[0], thread(t, fw, 0)
+	spins := func() bool {
+		th.SendMsg(nothing, nil)
+		for range 50 {
+			if r.Poll(); r.Asleep() {
+				return false
+			}
+		}
+		return true
+	}
+	if r.Poll(); !spins() {
+		t.Error("it does not spin on a CPU of its own")
+	}
+	clock.late = 200 * time.Microsecond
+	if spins() {
+		t.Error("it spins on a crowded CPU")
+	}
+	clock.late = 0
+	if spins() {
+		t.Error("it spins right after the CPU was crowded")
+	}
+	clock.now += uint64(20 * time.Millisecond)
+	if !spins() {
+		t.Error("it does not spin when that has passed")
+	}
+}
+
 // TestSleepingReactorWakesForWhatItWaitsFor and for nothing else, in both modes that sleep.
 func TestSleepingReactorWakesForWhatItWaitsFor(t *testing.T) {
 	for _, mode := range []reactor.Mode{reactor.ModeHybrid, reactor.ModeInterrupt} {

@@ -40,23 +40,24 @@ type Reactor struct {
 	group  *FDGroup // of the wake-up, and those of the threads
 	wakefd int
 
-	now       uint64 // ticks, at the last reading
-	lastWork  uint64
-	choresAt  uint64
-	publishAt uint64
-	round     uint
-	mode      Mode
-	idleEvery uint // rounds without work after which the reactor asks itself whether to sleep
-	spinTicks uint64
-	armed     bool // the threads' pollers have been told that nobody polls them
-	asleep    bool // only of a reactor that is polled by hand
-	begun     bool
-	stopped   bool
-	visits    int    // of ForEachReactor that began here
-	busyLocal uint64 // not yet published
-	idleLocal uint64
-	sched     schedTurn
-	switches  switchMonitor
+	now          uint64 // ticks, at the last reading
+	lastWork     uint64
+	choresAt     uint64
+	publishAt    uint64
+	crowdedUntil uint64 // see spin
+	round        uint
+	mode         Mode
+	idleEvery    uint // rounds without work after which the reactor asks itself whether to sleep
+	spinTicks    uint64
+	armed        bool // the threads' pollers have been told that nobody polls them
+	asleep       bool // only of a reactor that is polled by hand
+	begun        bool
+	stopped      bool
+	visits       int    // of ForEachReactor that began here
+	busyLocal    uint64 // not yet published
+	idleLocal    uint64
+	sched        schedTurn
+	switches     switchMonitor
 
 	_        [64]byte
 	sleeping atomic.Uint32
@@ -305,8 +306,8 @@ func (r *Reactor) idle() {
 	}
 	switch {
 	case r.mode == ModePoll:
-	case r.now-r.lastWork < r.spinTicks:
-		sys.Yield() // who waits for an answer may be waiting for this CPU, too
+	case r.now-r.lastWork < r.spinTicks && r.now >= r.crowdedUntil:
+		r.spin()
 	case !r.maySleep():
 		r.disarm()
 	case r.arm():
