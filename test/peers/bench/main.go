@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -21,6 +22,7 @@ type config struct {
 	spdk      string // program
 	libfuse   string // directory of programs
 	reactors  int
+	ioUring   string
 	disk      string
 	places    string
 	modes     string
@@ -49,7 +51,8 @@ func run() (err error) {
 	}
 	flag.StringVar(&c.spdk, "spdk", "../../bin/spdk_tgt", "spdk_tgt")
 	flag.StringVar(&c.libfuse, "libfuse", "../../bin/libfuse", "directory with libfuse's examples, see libfuse.sh")
-	flag.IntVar(&c.reactors, "reactors", 1, "reactors of spdk_tgt")
+	flag.IntVar(&c.reactors, "reactors", runtime.NumCPU(), "reactors of spdk_tgt")
+	flag.StringVar(&c.ioUring, "iouring", "on", "whether requests come to spdk_tgt by io_uring: on, off, auto")
 	flag.StringVar(&c.spdkFlags, "spdkflags", "", "more flags of spdk_tgt, separated by blanks")
 	flag.StringVar(&c.disk, "disk", os.TempDir(), "directory on a disk's file system")
 	flag.StringVar(&c.places, "places", "tmpfs,disk", "what is passed through")

@@ -92,8 +92,8 @@ var peers = []peer{
 func spdkArgs(flags ...string) func(c *config, src, mnt string) []string {
 	return func(c *config, src, mnt string) []string {
 		mask := fmt.Sprintf("%#x", 1<<c.reactors-1)
-		args := append([]string{"--disable-cpumask-locks", "--cpumask", mask, "--aio", "data0:" + src + ",writeback",
-			"--mount", "data0=" + mnt}, flags...)
+		args := append([]string{"--disable-cpumask-locks", "--cpumask", mask, "--fuse-io-uring", c.ioUring,
+			"--aio", "data0:" + src + ",writeback", "--mount", "data0=" + mnt}, flags...)
 		return append(args, strings.Fields(c.spdkFlags)...)
 	}
 }
