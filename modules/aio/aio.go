@@ -187,6 +187,7 @@ type Aio struct {
 	mounts  atomic.Pointer[[]*mount]
 	fds     fdCache
 	pool    pool
+	writer  pool // see startWrite
 	creds   credentials
 	umask   uint32  // of the process
 	ids     *idMaps // nil: they are the host's
@@ -227,6 +228,7 @@ func Create(t *reactor.Thread, name string, o Opts) (*Aio, error) {
 	a.iodev, err = iochannel.RegisterDevice(t, a, "aio_"+name, a.createChannel, destroyChannel)
 	if err == nil {
 		a.pool.start(a, o.Workers)
+		a.writer.start(a, 1)
 		if a.fsdev, err = fsdev.Register(t, name, module{}, a); err != nil {
 			a.iodev.Unregister(t, nil, nil)
 		}
@@ -234,6 +236,7 @@ func Create(t *reactor.Thread, name string, o Opts) (*Aio, error) {
 	if err != nil {
 		a.watch.stop()
 		a.pool.stop()
+		a.writer.stop()
 		a.close()
 		return nil, fmt.Errorf("aio: create %q: %w", name, err)
 	}

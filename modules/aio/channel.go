@@ -49,6 +49,7 @@ type job struct {
 	h, h2 *handle
 
 	state      int
+	pool       *pool          // that it was given to
 	prev, next *job           // in a list
 	doneNext   *job           // in channel.done, or channel.free
 	woken      *locks.Request // whose wait for a lock the job has ended
@@ -121,7 +122,7 @@ func (c *channel) freeJob(j *job) *fsdev.IO {
 	}
 	clear(j.bufs)
 	j.io, j.run, j.n, j.n2, j.h, j.h2, j.bufs, j.moved = nil, nil, nil, nil, nil, nil, j.bufs[:0], 0
-	j.inRing, j.own, j.killed, j.state = false, false, false, jobIdle
+	j.inRing, j.own, j.killed, j.state, j.pool = false, false, false, jobIdle, nil
 	j.doneNext = c.free
 	c.free = j
 	return io
@@ -201,7 +202,7 @@ func (c *channel) abort(target *fsdev.IO) syscall.Errno {
 			return c.ring.cancel(x)
 		case x.io.Type == fsdev.IOReaddir && x.moved > 0:
 			return syscall.EALREADY // the client has references by it
-		case c.a.pool.abort(x):
+		case x.pool != nil && x.pool.abort(x):
 			c.leaveDir(x)
 		case !c.leaveWaiting(x):
 			return syscall.EALREADY

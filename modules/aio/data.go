@@ -56,9 +56,11 @@ func (c *channel) dataBy(io *fsdev.IO, h *handle) (errno syscall.Errno) {
 	}
 	j := c.newJob(io, run)
 	j.h, j.moved = h, moved
-	if kills || !h.isAligned(io) {
+	switch {
+	case kills, !h.isAligned(io):
 		c.a.pool.push(j) // the ring cannot do that
-	} else {
+	case io.Type == fsdev.IOWrite && c.startWrite(j):
+	default:
 		c.start(j, &operations[io.Type])
 	}
 	return errLater

@@ -10,6 +10,7 @@ import (
 // SetHook has fn called by workers before each job.
 func SetHook(a *Aio, fn func(t fsdev.IOType)) {
 	a.pool.hook = func(j *job) { fn(j.io.Type) }
+	a.writer.hook = a.pool.hook
 }
 
 // Counts returns how many nodes and handles there are.
@@ -38,3 +39,12 @@ func SwitchesUsers(a *Aio) bool { return a.creds.switches }
 
 // RingOf returns the ring of a thread's channel, nil if it has none.
 func RingOf(ch *iochannel.Channel) *uring.Ring { return iochannel.Ctx[channel](ch).ring.r }
+
+// Written returns how many jobs the writer has run for fn.
+func Written(a *Aio, fn func()) (n int) {
+	old := a.writer.hook
+	defer func() { a.writer.hook = old }()
+	a.writer.hook = func(*job) { n++ }
+	fn()
+	return n
+}

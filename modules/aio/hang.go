@@ -3,6 +3,7 @@ package aio
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -35,7 +36,7 @@ func (h Hang) String() string {
 //
 // Not in SPDK.
 func (a *Aio) Hanging(atLeast time.Duration) (hangs []Hang) {
-	for _, w := range a.pool.all {
+	for _, w := range slices.Concat(a.pool.all, a.writer.all) {
 		doing := w.doing.Load()
 		if doing == 0 {
 			continue
@@ -147,6 +148,7 @@ func (a *Aio) Destruct(t *reactor.Thread, done func(t *reactor.Thread, err error
 			go func() {
 				a.watch.stop()
 				a.pool.stop()
+				a.writer.stop()
 				a.close()
 				close(ended)
 			}()

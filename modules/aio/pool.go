@@ -134,7 +134,7 @@ func (p *pool) stop() {
 // push queues a job. Any thread.
 func (p *pool) push(j *job) {
 	p.mu.Lock()
-	j.state = jobQueued
+	j.state, j.pool = jobQueued, p
 	p.jobs.push(j)
 	p.queued.Add(1)
 	w := p.toWake()

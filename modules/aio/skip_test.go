@@ -12,6 +12,8 @@ const (
 	needsTmpfs  reason = "there is no tmpfs on /dev/shm: mount one"
 	needsDirect reason = "the file system of the directory for temporary files has no O_DIRECT of blocks: set TMPDIR " +
 		"to one of ext4 or xfs"
+	noSlowWrites reason = "the file system of the directory for temporary files has RWF_NOWAIT for writes: set TMPDIR " +
+		"to one of ext4"
 	noWatch    reason = "this user may not watch a file system, or fanotify cannot: run as root"
 	slow       reason = "it compares times: not with -short"
 	needsFlags reason = "files in the directory for temporary ones have no flags: set TMPDIR to one of ext4, xfs or btrfs"
