@@ -14,9 +14,10 @@ const (
 		"to one of ext4 or xfs"
 	noSlowWrites reason = "the file system of the directory for temporary files has RWF_NOWAIT for writes: set TMPDIR " +
 		"to one of ext4"
-	noWatch    reason = "this user may not watch a file system, or fanotify cannot: run as root"
-	slow       reason = "it compares times: not with -short"
-	needsFlags reason = "files in the directory for temporary ones have no flags: set TMPDIR to one of ext4, xfs or btrfs"
+	needsThrottle reason = "disks cannot be slowed down: run as root where the cgroup blkio is on " + throttleDir
+	noWatch       reason = "this user may not watch a file system, or fanotify cannot: run as root"
+	slow          reason = "it compares times: not with -short"
+	needsFlags    reason = "files in the directory for temporary ones have no flags: set TMPDIR to ext4, xfs or btrfs"
 )
 
 func skip(tb testing.TB, why reason) {
