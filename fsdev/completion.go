@@ -104,6 +104,9 @@ func (d *Desc) newIO(ch *iochannel.Channel, typ IOType, unique uint64, cpl, ctx 
 func (io *IO) submit() {
 	st := io.st
 	st.hold(io.ch)
+	if st.tracepoints.Load() != 0 {
+		st.special |= specialTrace
+	}
 	if st.special != 0 && io.submitSpecially() {
 		return
 	}
@@ -155,6 +158,7 @@ const (
 	specialAborter          // st.aborter runs
 	specialFrozen           // a reset holds operations back
 	specialDrain            // st.drain waits until nothing is in flight
+	specialTrace            // operations are traced, or were when the last one was submitted
 )
 
 // submitSpecially reports whether io has to wait.
@@ -162,6 +166,9 @@ func (io *IO) submitSpecially() (queued bool) {
 	st := io.st
 	if st.special&specialHistograms != 0 {
 		io.startedAt = io.now()
+	}
+	if st.special&specialTrace != 0 {
+		io.traceStart()
 	}
 	if st.special&specialFrozen == 0 || io.Type == IOAbort {
 		return false
@@ -176,6 +183,9 @@ func (io *IO) deliverSpecially() {
 		h[io.Type].tally(io.now() - io.startedAt)
 	}
 	io.doomed = false
+	if io.st.special&specialTrace != 0 {
+		io.traceDone()
+	}
 }
 
 // now returns the time, never 0.

@@ -2,6 +2,7 @@ package fsdev
 
 import (
 	"fmt"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spdk-go/spdk-go/iochannel"
@@ -55,6 +56,7 @@ type Fsdev struct {
 	module Module
 	dev    Device
 	ioDev  *iochannel.Device
+	owner  uint16 // in traces
 
 	// guarded by m.mu
 	status    fsdevStatus
@@ -78,6 +80,8 @@ type channelState struct {
 	inFlight  int             // those, what is in its completion, and the aborter
 	inSubmit  bool
 	special   uint8 // special*
+
+	tracepoints *atomic.Uint64 // those of the layer that are on, a bit each
 	stats     channelStats
 	aborter   *aborter
 	drain     *iochannel.Iter // of a reset
@@ -108,12 +112,14 @@ func Register(t *reactor.Thread, name string, module Module, dev Device) (*Fsdev
 		return nil, err
 	}
 	f.ioDev = ioDev
+	f.owner = m.fw.Tracer().RegisterOwner(reactor.OwnerTypeFsdev, name)
 	m.fsdevs = append(m.fsdevs, f)
 	return f, nil
 }
 
 func (f *Fsdev) createChannel(ch *iochannel.Channel, st *channelState) syscall.Errno {
 	st.dev = f.dev
+	st.tracepoints = &f.m.fw.Tracer().TraceMasks()[reactor.TraceGroupFsdev]
 	if st.cacheCh = f.m.dev.Get(ch.Thread()); st.cacheCh == nil {
 		return syscall.ENOMEM
 	}

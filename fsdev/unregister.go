@@ -116,6 +116,7 @@ func (f *Fsdev) destructed(t *reactor.Thread, err error) {
 	m.fsdevs = slices.DeleteFunc(m.fsdevs, func(g *Fsdev) bool { return g == f })
 	waiting := f.finish
 	m.mu.Unlock()
+	m.fw.Tracer().UnregisterOwner(f.owner)
 	if f.unreg.cb != nil {
 		f.unreg.cb(t, f.unreg.ctx, err)
 	}

@@ -3,6 +3,7 @@ package iochannel
 import (
 	"fmt"
 	"iter"
+	"reflect"
 	"strings"
 
 	"github.com/spdk-go/spdk-go/reactor"
@@ -109,11 +110,25 @@ func (d *Device) Get(t *reactor.Thread) *Channel {
 		return nil
 	}
 	ts := stateOf(t)
-	if ch := ts.find(d); ch != nil {
+	ch := ts.find(d)
+	if ch != nil {
 		ch.refs++
-		return ch
+	} else if ch = d.newChannel(t, ts); ch == nil {
+		return nil
 	}
-	return d.newChannel(t, ts)
+	if t.Traced(reactor.TpointThreadIOChannelGet) {
+		ch.trace(reactor.TpointThreadIOChannelGet)
+	}
+	return ch
+}
+
+// trace records that the number of references has changed, or is about to.
+func (ch *Channel) trace(tp reactor.Tpoint) {
+	ch.t.TraceRecord(reactor.TraceEntry{
+		Tpoint: tp,
+		Object: uint64(reflect.ValueOf(ch).Pointer()),
+		Args:   [4]uint64{uint64(ch.refs)},
+	})
 }
 
 func (d *Device) newChannel(t *reactor.Thread, ts *threadState) *Channel {
@@ -174,6 +189,9 @@ func (ch *Channel) release() {
 // SPDK: spdk_put_io_channel
 func (ch *Channel) Put() {
 	ch.t.AssertCurrent()
+	if ch.t.Traced(reactor.TpointThreadIOChannelPut) {
+		ch.trace(reactor.TpointThreadIOChannelPut)
+	}
 	if ch.refs > 1 {
 		ch.refs--
 		return

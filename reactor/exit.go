@@ -55,6 +55,7 @@ func (t *Thread) tryExit(now uint64) {
 func (t *Thread) end() {
 	t.state.Store(uint32(threadExited))
 	t.fw.removeThread(t)
+	t.fw.tracer.UnregisterOwner(t.traceID)
 	t.giveRoom(0) // the ring is closed: who waits for room gets ESRCH at the next try
 	if t.group != nil {
 		t.closeGroup()

@@ -23,6 +23,8 @@ type Framework struct {
 	manual     bool       // reactors, or threads if there are none, are polled by hand
 	reactors   []*Reactor // in the order of Options.Cores
 	sched      scheduling
+	tracer     Tracer
+	traceMasks *TraceMasks // the tracer's
 
 	nextCore      atomic.Uint32 // whose turn it is to get a thread
 	switchMonitor atomic.Bool
@@ -55,7 +57,8 @@ func NewFramework(o Options) (*Framework, error) {
 	if sorted := slices.Sorted(slices.Values(o.Cores)); len(slices.Compact(sorted)) != len(o.Cores) {
 		return nil, fmt.Errorf("reactor: Cores %v has a CPU twice: %w", o.Cores, syscall.EINVAL)
 	}
-	f := &Framework{opts: o, hz: o.ticksHz(), manual: o.Manual || len(o.Cores) == 0}
+	f := &Framework{opts: o, hz: o.ticksHz(), manual: o.Manual || len(o.Cores) == 0, tracer: o.Tracer}
+	f.traceMasks = f.tracer.TraceMasks()
 	f.stallTicks = f.toTicks(max(0, o.StallThreshold))
 	for _, core := range o.Cores {
 		r, err := newReactor(f, core)
@@ -198,7 +201,8 @@ func (f *Framework) CreateThread(name string, mask *Cpuset) (*Thread, error) {
 	if name == "" {
 		name = fmt.Sprintf("thread%d", f.lastID)
 	}
-	t := &Thread{fw: f, name: name, id: f.lastID, first: anyCore, lastTicks: f.Ticks()}
+	t := &Thread{fw: f, name: name, id: f.lastID, first: anyCore, lastTicks: f.Ticks(), traceMasks: f.traceMasks}
+	t.traceID = f.tracer.RegisterOwner(OwnerTypeThread, name)
 	t.msgs.init(f.opts.MsgRingSize)
 	if mask != nil {
 		own := *mask

@@ -56,6 +56,8 @@ type Options struct {
 	// Clock is nil for the CPU's cycle counter, as in SPDK, or the kernel's clock if the CPU
 	// has no counter that keeps one rate.
 	Clock Clock
+	// Tracer takes what is recorded at tracepoints; nil for none. It must outlast the framework.
+	Tracer Tracer
 	// Log takes the reports of the framework, nil means slog.Default. It is called from
 	// a goroutine of its own, never from a reactor.
 	Log *slog.Logger
@@ -73,6 +75,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.StallThreshold == 0 {
 		o.StallThreshold = 100 * time.Millisecond
+	}
+	if o.Tracer == nil {
+		o.Tracer = &noTracer{}
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

@@ -33,6 +33,8 @@ type Reactor struct {
 	core int
 	tid  int
 
+	traceID uint16
+
 	threads []*Thread
 	events  mailbox[event]
 	running *Thread // for the stall monitor
@@ -80,6 +82,7 @@ type Reactor struct {
 
 func newReactor(f *Framework, core int) (*Reactor, error) {
 	r := &Reactor{fw: f, core: core, wakefd: -1}
+	r.traceID = f.tracer.RegisterOwner(OwnerTypeReactor, fmt.Sprintf("reactor_%d", core))
 	r.sched.at, r.switches.at = math.MaxUint64, math.MaxUint64
 	r.events.init(f.opts.EventRingSize)
 	r.applyMode(f.opts.Mode)
@@ -101,6 +104,7 @@ func newReactor(f *Framework, core int) (*Reactor, error) {
 func serveWake(any) int { return 0 }
 
 func (r *Reactor) close() {
+	r.fw.tracer.UnregisterOwner(r.traceID)
 	if r.wakefd >= 0 {
 		unix.Close(r.wakefd)
 		r.wakefd = -1

@@ -122,6 +122,13 @@ func (r *Reactor) send(t *Thread) bool {
 	t.publish()
 	t.reactor.Store(to) // from here on t is not ours
 	if to.post(adopt, t, r) {
+		if r.traced(TpointSchedulerMoveThread) {
+			r.traceRecord(TraceEntry{
+				Tpoint: TpointSchedulerMoveThread,
+				Owner:  t.traceID,
+				Args:   [4]uint64{uint64(r.core), uint64(to.core)},
+			})
+		}
 		return true
 	}
 	t.reactor.Store(r) // the other has ended, since the framework is being stopped

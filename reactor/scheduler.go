@@ -322,6 +322,9 @@ func (r *Reactor) startScheduling() {
 	if !on {
 		return
 	}
+	if r.traced(TpointSchedulerPeriodStart) {
+		r.traceRecord(TraceEntry{Tpoint: TpointSchedulerPeriodStart})
+	}
 	s.cores = s.cores[:0]
 	for _, other := range r.fw.reactors {
 		s.cores = append(s.cores, CoreInfo{Core: other.core})
@@ -344,18 +347,29 @@ func gather(r *Reactor, arg1, _ any) {
 	c.Total = ThreadStats{r.busyLocal, r.idleLocal}
 	c.Current = c.Total.since(r.sched.prev)
 	r.sched.prev = c.Total
+	if r.traced(TpointSchedulerCoreStats) {
+		r.traceStats(TpointSchedulerCoreStats, r.traceID, c.Current)
+	}
 	c.InterruptMode = r.mode == ModeInterrupt
 	for _, t := range r.threads {
 		if t.leaving && !t.bound.Load() {
 			continue // it is neither here nor there: the next round sees where it has come to
 		}
 		total := ThreadStats{t.busyLocal, t.idleLocal}
+		current := total.since(t.schedStats)
 		c.Threads = append(c.Threads, ThreadInfo{
 			ID: t.id, Core: r.core, First: t.first, Cpumask: t.cpumask.Load(), Bound: t.bound.Load(),
-			Total: total, Current: total.since(t.schedStats),
+			Total: total, Current: current,
 		})
+		if r.traced(TpointSchedulerThreadStats) {
+			r.traceStats(TpointSchedulerThreadStats, t.traceID, current)
+		}
 		t.schedStats = total
 	}
+}
+
+func (r *Reactor) traceStats(tp Tpoint, owner uint16, s ThreadStats) {
+	r.traceRecord(TraceEntry{Tpoint: tp, Owner: owner, Args: [4]uint64{s.BusyTicks, s.IdleTicks}})
 }
 
 func (s ThreadStats) since(before ThreadStats) ThreadStats {

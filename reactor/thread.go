@@ -41,6 +41,8 @@ type Thread struct {
 	after    []message // post-poller handlers, see AfterPoller
 	watch    watch
 
+	traceMasks *TraceMasks // the framework's
+
 	// what follows is not touched in a round without something special
 
 	critical  atomic.Pointer[MsgFunc]
@@ -70,6 +72,7 @@ type Thread struct {
 	bell         atomic.Pointer[bell]
 	exts         [maxExt]ThreadExt
 
+	traceID    uint16
 	lastTicks  uint64 // at the end of the last round, when polled by hand
 	busyLocal  uint64 // ticks, not yet published
 	idleLocal  uint64
