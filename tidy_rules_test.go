@@ -70,7 +70,7 @@ var importTable = []room{
 		"fuse_dispatcher", "fsdev", "iochannel", "iobuf", "reactor", "mempool", "log", allInternal, xsys,
 	}},
 	{"rpc", []string{"reactor"}},
-	{"trace", []string{"reactor"}},
+	{"trace", []string{"reactor", "internal/sys"}},
 	{"log", []string{"reactor"}},
 	{"app", []string{everything}},
 	{"examples", []string{
