@@ -130,6 +130,7 @@ type App struct {
 	control control
 	logging *log.Settings
 	stat    procStat // of the CPUs when it started
+	notify  Notify
 
 	mu       sync.Mutex
 	stopping bool
@@ -171,6 +172,7 @@ func New(o Options) (*App, error) {
 		return nil, err
 	}
 	a := &App{o: o, cores: cores, done: make(chan struct{})}
+	a.notify.registerTypes()
 	if err := a.setUpLog(); err != nil {
 		return nil, fmt.Errorf("app: %w", err)
 	}

@@ -75,6 +75,9 @@ var contract = []struct {
 	{"log_clear_flag", both, "flag:string", ":boolean"},
 	{"log_get_flags", both, "", ":object"},
 	{"log_enable_timestamps", rpc.Runtime, "enabled:boolean", ":boolean"},
+	{"notify_get_types", rpc.Runtime, "", ":array []:string"},
+	{"notify_get_notifications", rpc.Runtime, "id?:integer max?:integer", ":array [].type:string [].ctx:string " +
+		"[].id:integer"},
 	{"fsdev_aio_delete", rpc.Runtime, "name:string", ":boolean"},
 }
 

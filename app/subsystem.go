@@ -76,7 +76,10 @@ func init() {
 	})
 	RegisterSubsystem(Subsystem{
 		Name: "fsdev",
-		Init: func(t *reactor.Thread, a *App, done func(error)) { done(fsdev.Initialize(t, a.o.Fsdev)) },
+		Init: func(t *reactor.Thread, a *App, done func(error)) {
+			fsdev.Observe(a.fw, a.fsdevChanged)
+			done(fsdev.Initialize(t, a.o.Fsdev))
+		},
 		Fini: func(t *reactor.Thread, _ *App, done func(error)) {
 			fsdev.Finish(t, func(_ *reactor.Thread, _ any, err error) { done(err) }, nil)
 		},

@@ -94,6 +94,14 @@ type channelState struct {
 // SPDK: spdk_fsdev_register
 func Register(t *reactor.Thread, name string, module Module, dev Device) (*Fsdev, error) {
 	m := managerOf(t.Framework())
+	f, err := m.register(t, name, module, dev)
+	if err == nil {
+		m.tell(t, f, true)
+	}
+	return f, err
+}
+
+func (m *manager) register(t *reactor.Thread, name string, module Module, dev Device) (*Fsdev, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {

@@ -27,6 +27,7 @@ type manager struct {
 	fsdevs []*Fsdev
 	inited []Module // in the order of their Init
 
+	observer  ObserverFunc // nil if nobody wants to know
 	finishing bool
 	finishes  []*finish // that wait for the one under way
 }
@@ -186,4 +187,31 @@ func Fsdevs(f *reactor.Framework) []*Fsdev {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.fsdevs)
+}
+
+// ObserverFunc is told that a device has been registered, or that it is gone. It is called on the thread where that
+// happened, and must not block. f is not to be kept.
+//
+// Not in SPDK, whose bdev layer sends such events to lib/notify.
+type ObserverFunc func(t *reactor.Thread, f *Fsdev, registered bool)
+
+// Observe has fn called from now on for the devices of a framework, instead of the one before; nil for none. Any
+// goroutine.
+//
+// Not in SPDK.
+func Observe(f *reactor.Framework, fn ObserverFunc) {
+	m := managerOf(f)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.observer = fn
+}
+
+// tell calls the observer, without the lock.
+func (m *manager) tell(t *reactor.Thread, f *Fsdev, registered bool) {
+	m.mu.Lock()
+	fn := m.observer
+	m.mu.Unlock()
+	if fn != nil {
+		fn(t, f, registered)
+	}
 }

@@ -117,6 +117,7 @@ func (f *Fsdev) destructed(t *reactor.Thread, err error) {
 	waiting := f.finish
 	m.mu.Unlock()
 	m.fw.Tracer().UnregisterOwner(f.owner)
+	m.tell(t, f, false)
 	if f.unreg.cb != nil {
 		f.unreg.cb(t, f.unreg.ctx, err)
 	}

@@ -152,6 +152,7 @@ func (m *Manager) Mount(ctx context.Context, o Options) (*Mount, error) {
 	m.mu.Lock()
 	m.mounts = append(m.mounts, mt)
 	m.mu.Unlock()
+	m.a.Notify().Send(app.NotifyFuseMount, o.Dir)
 	go mt.watch()
 	return mt, nil
 }
@@ -224,6 +225,7 @@ func (mt *Mount) finish() error {
 		mt.m.mu.Lock()
 		mt.m.mounts = slices.DeleteFunc(mt.m.mounts, func(o *Mount) bool { return o == mt })
 		mt.m.mu.Unlock()
+		mt.m.a.Notify().Send(app.NotifyFuseUnmount, mt.Dir)
 	})
 	return mt.endErr
 }

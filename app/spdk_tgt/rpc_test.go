@@ -121,6 +121,18 @@ func TestRPCMounts(t *testing.T) {
 		t.Errorf("unmount again: %v", err)
 	}
 	call(t, client, "fsdev_aio_delete", object{"name": "a0"}, nil)
+	var events []struct{ Type, Ctx string }
+	call(t, client, "notify_get_notifications", nil, &events)
+	var got []string
+	for _, e := range events {
+		if e.Ctx != "m0" {
+			got = append(got, e.Type+" "+e.Ctx)
+		}
+	}
+	want := []string{"fsdev_register a0", "fuse_mount " + dir, "fuse_unmount " + dir, "fsdev_unregister a0"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("events: %s", diff)
+	}
 	c.signal(syscall.SIGTERM)
 	if code := c.end(); code != exitOK || c.stderr.String() != "" {
 		t.Errorf("exit code %d, stderr %q", code, &c.stderr)
