@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
 	"slices"
 	"sync"
 	"syscall"
@@ -52,15 +51,13 @@ const (
 //
 // SPDK: struct spdk_rpc_server, struct spdk_jsonrpc_server
 type Server struct {
-	svc      *Service
-	o        ListenOptions
-	path     string
-	listener *net.UnixListener
-	lock     *os.File
-	slots    chan struct{} // a connection has one
-	closing  chan struct{}
-	work     sync.WaitGroup
-	traceMu  sync.Mutex
+	svc     *Service
+	o       ListenOptions
+	socket  *Socket
+	slots   chan struct{} // a connection has one
+	closing chan struct{}
+	work    sync.WaitGroup
+	traceMu sync.Mutex
 
 	mu     sync.Mutex
 	open   sync.Cond // when it is no longer paused, or ends
@@ -77,41 +74,68 @@ type Server struct {
 //
 // SPDK: spdk_rpc_initialize, spdk_rpc_server_listen, spdk_jsonrpc_server_listen
 func (s *Service) Listen(path string, o ListenOptions) (*Server, error) {
+	s.mu.Lock()
+	err := s.mayServe(path)
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	socket, err := Bind(path, o)
+	if err != nil {
+		return nil, err
+	}
+	srv, err := s.Serve(socket, o)
+	if err != nil {
+		return nil, errors.Join(err, socket.Close())
+	}
+	return srv, nil
+}
+
+// mayServe returns what speaks against a server at path.
+func (s *Service) mayServe(path string) error {
+	switch {
+	case s.closed:
+		return fmt.Errorf("rpc: listen at %s: %w", path, syscall.ESHUTDOWN)
+	case s.servers[path] != nil:
+		return fmt.Errorf("rpc: listen at %s: it is served already: %w", path, syscall.EADDRINUSE)
+	}
+	return nil
+}
+
+// Serve serves a socket that is listened at, which belongs to the server from then on. Mode, Owner and Group of o have
+// had their time. Errors wrap ESHUTDOWN after Close, and EINVAL if the socket has been served or closed.
+//
+// Not in SPDK, see [Bind].
+func (s *Service) Serve(socket *Socket, o ListenOptions) (*Server, error) {
 	if o.RequestTimeout == 0 {
 		o.RequestTimeout = time.Minute
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.mayServe(socket.path); err != nil {
+		return nil, err
+	}
+	if socket.taken {
+		return nil, fmt.Errorf("rpc: the socket %s is gone: %w", socket.path, syscall.EINVAL)
+	}
+	socket.taken = true
 	srv := &Server{
 		svc:     s,
 		o:       o,
+		socket:  socket,
 		paused:  o.Paused,
-		path:    path,
 		slots:   make(chan struct{}, maxConns),
 		closing: make(chan struct{}),
 	}
 	srv.open.L = &srv.mu
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case path == "":
-		return nil, fmt.Errorf("rpc: there is no path to listen at: %w", syscall.EINVAL)
-	case len(path) >= len(syscall.RawSockaddrUnix{}.Path):
-		return nil, fmt.Errorf("rpc: listen at %s: %w", path, syscall.ENAMETOOLONG)
-	case s.closed:
-		return nil, fmt.Errorf("rpc: listen at %s: %w", path, syscall.ESHUTDOWN)
-	case s.servers[path] != nil:
-		return nil, fmt.Errorf("rpc: listen at %s: it is served already: %w", path, syscall.EADDRINUSE)
-	}
-	if err := srv.listen(); err != nil {
-		return nil, fmt.Errorf("rpc: listen at %s: %w", path, err)
-	}
-	s.servers[path] = srv
+	s.servers[socket.path] = srv
 	srv.work.Add(1)
 	go srv.accept()
 	return srv, nil
 }
 
 // Path returns where the socket is.
-func (srv *Server) Path() string { return srv.path }
+func (srv *Server) Path() string { return srv.socket.path }
 
 // accept takes connections for as long as there is room.
 func (srv *Server) accept() {
@@ -122,14 +146,14 @@ func (srv *Server) accept() {
 		case <-srv.closing:
 			return
 		}
-		nc, err := srv.listener.AcceptUnix()
+		nc, err := srv.socket.listener.AcceptUnix()
 		if err != nil {
 			<-srv.slots
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
 			// Most likely there is no descriptor left.
-			srv.svc.log.Warn("rpc: accept", "socket", srv.path, "error", err)
+			srv.svc.log.Warn("rpc: accept", "socket", srv.Path(), "error", err)
 			select {
 			case <-time.After(100 * time.Millisecond):
 			case <-srv.closing:
@@ -195,9 +219,9 @@ func (srv *Server) waitOpen() bool {
 // SPDK: spdk_rpc_server_close, spdk_rpc_server_finish, spdk_jsonrpc_server_shutdown
 func (srv *Server) Close() error {
 	srv.svc.mu.Lock()
-	known := srv.svc.servers[srv.path] == srv
+	known := srv.svc.servers[srv.Path()] == srv
 	if known {
-		delete(srv.svc.servers, srv.path)
+		delete(srv.svc.servers, srv.Path())
 	}
 	srv.svc.mu.Unlock()
 	if !known {
@@ -213,12 +237,12 @@ func (srv *Server) end() error {
 	srv.mu.Unlock()
 	srv.open.Broadcast()
 	close(srv.closing)
-	err := errors.Join(remove(srv.path), srv.listener.Close())
+	err := srv.socket.endListening()
 	for _, c := range conns {
 		c.end()
 	}
 	srv.work.Wait()
-	return errors.Join(err, srv.unlock())
+	return errors.Join(err, srv.socket.unlock())
 }
 
 func (srv *Server) trace(d Direction, text []byte) {

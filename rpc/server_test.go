@@ -454,6 +454,106 @@ func TestListenErrors(t *testing.T) {
 	}
 }
 
+// TestBind has clients wait until a socket is served, and leaves nothing of one that never is.
+func TestBind(t *testing.T) {
+	r := newRig(t)
+	path := filepath.Join(t.TempDir(), "rpc.sock")
+	socket, err := rpc.Bind(path, rpc.ListenOptions{Mode: 0o600})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rpc.Bind(path, rpc.ListenOptions{}); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("bound twice: %v", err)
+	}
+	nc, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := rpc.NewClient(nc)
+	defer c.Close()
+	answered := make(chan error, 1)
+	go func() { answered <- c.Call(within(t), "test_startup", nil, nil) }()
+	srv, err := r.svc.Serve(socket, rpc.ListenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	if _, err := r.svc.Serve(socket, rpc.ListenOptions{}); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("served twice: %v", err)
+	}
+	if err := errors.Join(socket.Close(), srv.Close()); err != nil { // the first does nothing
+		t.Error(err)
+	}
+	if _, err := r.svc.Serve(socket, rpc.ListenOptions{}); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("served after its end: %v", err)
+	}
+	if socket, err = rpc.Bind(path, rpc.ListenOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(socket.Close(), socket.Close()); err != nil {
+		t.Error(err)
+	}
+	noneLeft(t, socket.Files()...)
+}
+
+func noneLeft(t *testing.T, files ...string) {
+	t.Helper()
+	for _, name := range files {
+		if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is left: %v", name, err)
+		}
+	}
+}
+
+// TestBequeath serves a socket by what a program inherits, and does not touch the files, which it may not see.
+func TestBequeath(t *testing.T) {
+	r := newRig(t)
+	path := filepath.Join(t.TempDir(), "rpc.sock")
+	socket, err := rpc.Bind(path, rpc.ListenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := socket.Bequeath()
+	if err != nil {
+		t.Fatal(err)
+	}
+	heir, err := h.Inherit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv, err := r.svc.Serve(heir, rpc.ListenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fd, err := heir.FD(); err != nil || fd < 0 {
+		t.Errorf("descriptor %d, %v", fd, err)
+	}
+	if err := r.dial(srv).Call(within(t), "test_startup", nil, nil); err != nil {
+		t.Error(err)
+	}
+	if err := srv.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, name := range heir.Files() {
+		if _, err := os.Lstat(name); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := socket.Close(); err != nil {
+		t.Error(err)
+	}
+	noneLeft(t, heir.Files()...)
+	fd, err := syscall.Open(os.DevNull, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (rpc.Heirloom{Path: path, Listener: fd}).Inherit(); err == nil {
+		t.Error("a file passes for a socket")
+	}
+}
+
 func TestSocketModeAndOwner(t *testing.T) {
 	r := newRig(t)
 	uid, gid := os.Getuid(), os.Getgid()
