@@ -62,7 +62,7 @@ const (
 
 // TestPolicy pins what the filter makes of calls whose arguments matter, and of some that are never made.
 func TestPolicy(t *testing.T) {
-	prog := assemble(auditArch, policy(testID, false), []refusal{{unix.SYS_CLONE3, uint32(unix.ENOSYS)}}, kill)
+	prog := assemble(auditArch, policy(testID, &Options{}), []refusal{{unix.SYS_CLONE3, uint32(unix.ENOSYS)}}, kill)
 	if len(prog) > unix.BPF_MAXINSNS {
 		t.Fatalf("%d instructions", len(prog))
 	}
@@ -126,7 +126,7 @@ func TestPolicy(t *testing.T) {
 			t.Errorf("call %d: %#x, arguments looked at: %v", nr, verdict, looked)
 		}
 	}
-	withHandles := assemble(auditArch, policy(testID, true), nil, kill)
+	withHandles := assemble(auditArch, policy(testID, &Options{FileHandles: true}), nil, kill)
 	if got, _ := interpret(t, withHandles, call{nr: unix.SYS_OPEN_BY_HANDLE_AT, arch: auditArch}); got != allow {
 		t.Errorf("open by handle where that is wanted: %#x", got)
 	}
@@ -135,7 +135,7 @@ func TestPolicy(t *testing.T) {
 // TestPolicyNamesEachCallOnce finds calls that are in two lists.
 func TestPolicyNamesEachCallOnce(t *testing.T) {
 	seen := map[uint32]bool{}
-	for _, r := range policy(testID, true) {
+	for _, r := range policy(testID, &Options{FileHandles: true}) {
 		if seen[r.nr] && len(r.cond) == 0 {
 			t.Errorf("call %d is allowed twice", r.nr)
 		}

@@ -55,6 +55,10 @@
 //
 // # What stays open
 //
+// A Unix socket that was listened at before ([Options].Listener) stays usable, whatever the namespaces: its clients are
+// accepted, and there is no other. Who may connect to it is for the permission bits of its path, outside, to say, and
+// what he may ask for is for the program: the process cannot do more for a client than for itself.
+//
 // There is no PID namespace: a process cannot move into one, and a child in it would be another process than the one
 // that was started, to be watched, signalled and waited for by a third. It would hide other processes and shield them
 // from signals; here /proc does not have them, and seccomp and Landlock refuse the signals.

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,6 +22,7 @@ type order struct {
 	Try      []string // probes, by name
 	Dir      string   // that has the export and what lies beside it
 	Listener string   // an address of the host
+	Socket   string   // path of a Unix socket to listen at before it is locked up
 }
 
 // report is what it says: the errno of each probe.
@@ -48,9 +50,28 @@ func TestMain(m *testing.M) {
 	}
 }
 
+// listen makes Options.Listener, which stays open in a program that is executed.
+func (o *order) listen() error {
+	if o.Socket == "" {
+		return nil
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return err
+	}
+	o.Options.Listener = fd
+	return errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: o.Socket}), unix.Listen(fd, 1))
+}
+
 func (o *order) run(in *Inside) error {
+	if in == nil {
+		if err := o.listen(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case in != nil:
+		o.Options.Listener = in.Options.Listener
 		if err := in.Finish(o.Filter); err != nil {
 			return err
 		}

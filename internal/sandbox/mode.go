@@ -79,6 +79,9 @@ type Options struct {
 	// file of the file systems that the exported directories lie on, by a handle that he makes up.
 	FileHandles bool
 
+	// Listener is a descriptor of a Unix socket that is listened at, whose clients the process may accept; 0: none.
+	Listener int
+
 	// MoreCaps are capabilities that stay beside the usual ones, and LessCaps are some that do not, as bits.
 	MoreCaps, LessCaps uint64
 }
@@ -104,7 +107,7 @@ func (o *Options) Root(path string) string {
 	return path
 }
 
-// readable lists what may be read of the host beside the exported directories: what the run-time asks about the
-// machine, before the root changes and, where a namespace has room for it, after.
-var readable = []string{"/proc/cpuinfo", "/sys/devices/system/cpu", "/sys/devices/system/node",
+// readable lists what may be read of the host beside the exported directories: what the run-time, and operators, ask
+// about the machine, before the root changes and, where a namespace has room for it, after.
+var readable = []string{"/proc/cpuinfo", "/proc/stat", "/sys/devices/system/cpu", "/sys/devices/system/node",
 	"/sys/kernel/mm/transparent_hugepage", "/etc/localtime", "/usr/share/zoneinfo"}

@@ -81,6 +81,14 @@ var probes = map[string]func(o *order) syscall.Errno{
 	"signal":  func(*order) syscall.Errno { return errnoOf(unix.Kill(unix.Getppid(), 0)) },
 	"trace":   func(*order) syscall.Errno { return errnoOf(unix.PtraceAttach(1)) },
 	"connect": func(o *order) syscall.Errno { return connect(o.Listener) },
+	"accept":  func(o *order) syscall.Errno { return accept(o.Options.Listener) },
+	"accept at another": func(o *order) syscall.Errno {
+		fd, err := unix.Dup(o.Options.Listener)
+		if err != nil {
+			return errnoOf(err)
+		}
+		return accept(fd)
+	},
 
 	// for the filter
 	"socket":   func(*order) syscall.Errno { return newSocket() },
@@ -125,6 +133,17 @@ func connect(port string) syscall.Errno {
 	}
 	defer unix.Close(fd)
 	return errnoOf(unix.Connect(fd, &unix.SockaddrInet4{Port: n, Addr: [4]byte{127, 0, 0, 1}}))
+}
+
+// accept accepts a client and asks what Go asks.
+func accept(listener int) syscall.Errno {
+	fd, _, err := unix.Accept4(listener, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+	if err != nil {
+		return errnoOf(err)
+	}
+	defer unix.Close(fd)
+	_, err = unix.Getsockname(fd)
+	return errnoOf(err)
 }
 
 func mapCode() syscall.Errno {

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -171,12 +173,7 @@ func TestFilter(t *testing.T) {
 		"setns", "handle", "clock"} {
 		t.Run(name, func(t *testing.T) {
 			o := order{Options: Options{Mode: None, Exports: []Export{export}}, Filter: Kill, Dir: dir, Try: []string{name}}
-			_, _, err := child(t, o)
-			var exit *exec.ExitError
-			if !errors.As(err, &exit) {
-				t.Fatalf("it lives: %v", err)
-			}
-			if status := exit.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != unix.SIGSYS {
+			if _, _, err := child(t, o); !isKilled(err) {
 				t.Errorf("it ends with %v, want SIGSYS", err)
 			}
 		})
@@ -190,6 +187,62 @@ func TestFilter(t *testing.T) {
 	if r, _, err := child(t, o); err != nil || r.Errnos["socket"] != 0 {
 		t.Errorf("what is logged: %v, %v", r, err)
 	}
+}
+
+// TestListener accepts clients from outside at a socket that is older than the sandbox, and at no other.
+func TestListener(t *testing.T) {
+	for _, mode := range []Mode{None, Namespace, Chroot, Landlock} {
+		t.Run(mode.String(), func(t *testing.T) {
+			need(t, mode)
+			dir, export := rig(t)
+			o := order{Options: Options{Mode: mode, Exports: []Export{export}}, Filter: Kill, Dir: dir,
+				Socket: filepath.Join(dir, "socket"), Try: []string{"accept"}}
+			client := make(chan error, 1)
+			go func() {
+				for { // until it is there
+					nc, err := net.Dial("unix", o.Socket)
+					if err == nil {
+						_, err = nc.Read(make([]byte, 1)) // until it is accepted and closed
+						nc.Close()
+						client <- err
+						return
+					}
+					if t.Context().Err() != nil {
+						client <- err
+						return
+					}
+					time.Sleep(time.Millisecond)
+				}
+			}()
+			r, _, err := child(t, o)
+			if err != nil || r.Errnos["accept"] != 0 {
+				t.Errorf("accept: %v, %v", r, err)
+			}
+			if err := <-client; err != io.EOF {
+				t.Errorf("the client: %v", err)
+			}
+			must(t, os.Remove(o.Socket))
+			o.Try = []string{"accept at another"}
+			if _, _, err := child(t, o); !isKilled(err) {
+				t.Errorf("accept at another socket: %v", err)
+			}
+			must(t, os.Remove(o.Socket))
+			o.Socket, o.Try = "", []string{"accept"}
+			if _, _, err := child(t, o); !isKilled(err) {
+				t.Errorf("accept without a socket: %v", err)
+			}
+		})
+	}
+}
+
+// isKilled says whether a process has made a system call that the filter does not let through.
+func isKilled(err error) bool {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return false
+	}
+	status := exit.Sys().(syscall.WaitStatus)
+	return status.Signaled() && status.Signal() == unix.SIGSYS
 }
 
 // TestStatus reads what the kernel says of a process and its threads.

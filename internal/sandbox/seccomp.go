@@ -44,7 +44,7 @@ func Install(f Filter, o *Options) error {
 	if err := noNewPrivs(); err != nil { // the kernel hands it on to the other threads
 		return err
 	}
-	rules := policy(uint32(os.Getpid()), o.FileHandles)
+	rules := policy(uint32(os.Getpid()), o)
 	// The C library falls back from clone3, whose flags a filter cannot see, to clone.
 	refusals := []refusal{{unix.SYS_CLONE3, uint32(unix.ENOSYS)}}
 	if err := setFilter(assemble(auditArch, rules, refusals, deny)); err != nil {
@@ -54,7 +54,7 @@ func Install(f Filter, o *Options) error {
 }
 
 // policy lists what a process may do that serves files: the Go run-time, reactors, /dev/fuse, io_uring and modules/aio.
-func policy(pid uint32, fileHandles bool) []rule {
+func policy(pid uint32, o *Options) []rule {
 	list := []rule{
 		// Threads, and nothing else that is new: with other flags it would be a process.
 		{unix.SYS_CLONE, []condition{{0, unix.CLONE_THREAD, unix.CLONE_THREAD}}},
@@ -88,8 +88,13 @@ func policy(pid uint32, fileHandles bool) []rule {
 			list = append(list, rule{nr: nr})
 		}
 	}
-	if fileHandles {
+	if o.FileHandles {
 		list = append(list, rule{nr: unix.SYS_OPEN_BY_HANDLE_AT})
+	}
+	if o.Listener > 0 {
+		// Who connects is the host's business: the socket's permission bits say who may.
+		list = append(list, rule{unix.SYS_ACCEPT4, []condition{{0, ^uint32(0), uint32(o.Listener)}}},
+			rule{nr: unix.SYS_GETSOCKNAME})
 	}
 	return list
 }
