@@ -6,7 +6,7 @@ import (
 )
 
 // maxExt is how many packages can hang state on threads and frameworks.
-const maxExt = 8
+const maxExt = 16
 
 var extCount atomic.Int32
 

@@ -23,6 +23,8 @@ import (
 type Opts struct {
 	// Root is the directory to export. Symbolic links in the path are followed, once.
 	Root string
+	// At is where Root is found, for a process whose root directory is not the operator's. "": at Root.
+	At string
 	// ReadOnly refuses every change with EROFS.
 	ReadOnly bool
 	// Xattr allows extended attributes. Without it they are ENOSYS.
@@ -195,6 +197,7 @@ type Aio struct {
 	nobody  client // whose the handles are that no client has opened
 	locks   *locks.Device
 	watch   *watcher // nil unless Opts.Notify
+	workers int      // Opts.Workers as it was given, which is what a configuration has
 }
 
 // Create exports a directory and registers it with fsdev under name. On the app thread.
@@ -204,11 +207,13 @@ type Aio struct {
 //
 // Not in SPDK's libraries: spdk_fsdev_aio_create of its module.
 func Create(t *reactor.Thread, name string, o Opts) (*Aio, error) {
+	asked := o.Workers
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
 	a := &Aio{
 		o:       o,
+		workers: asked,
 		objects: fsdev.NewHandleTable[node](maxNodes),
 		handles: fsdev.NewHandleTable[handle](o.Handles),
 		locks:   locks.NewDevice(o.Locks, maxWaiters),
@@ -253,7 +258,7 @@ func (a *Aio) open() error {
 		return fmt.Errorf("open /proc/self/fd, which files are opened through (mount proc on /proc): %w", err)
 	}
 	a.proc = proc
-	fd, err := unix.Open(a.o.Root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(cmp.Or(a.o.At, a.o.Root), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		_ = unix.Close(proc)
 		return fmt.Errorf("open the root directory %q: %w", a.o.Root, err)
@@ -354,6 +359,7 @@ type createParams struct {
 	NoOpen    bool   `json:"no_open,omitempty"`
 	ReadOnly  bool   `json:"read_only,omitempty"`
 	Devices   bool   `json:"allow_devices,omitempty"`
+	Workers   int    `json:"workers,omitempty"`
 
 	NoKillPriv   bool     `json:"no_killpriv,omitempty"`
 	TranslateUID []string `json:"translate_uid,omitempty"`
@@ -374,7 +380,8 @@ type createParams struct {
 func (a *Aio) ConfigJSON(f *fsdev.Fsdev) []fsdev.ConfigCall {
 	return []fsdev.ConfigCall{{Method: "fsdev_aio_create", Params: createParams{
 		Name: f.Name(), Root: a.o.Root, Xattr: a.o.Xattr, Writeback: a.o.Writeback, MaxWrite: a.o.MaxWrite,
-		ReadOnly: a.o.ReadOnly, Devices: a.o.Devices, NoKillPriv: a.o.NoKillPriv, Notify: a.o.Notify,
+		ReadOnly: a.o.ReadOnly, Devices: a.o.Devices, Workers: a.workers,
+		NoKillPriv: a.o.NoKillPriv, Notify: a.o.Notify,
 		TranslateUID: a.o.TranslateUID, TranslateGID: a.o.TranslateGID,
 		XattrMap: a.o.XattrMap, PosixACL: a.o.PosixACL, Label: a.o.SecurityLabel, DirectIO: a.o.DirectIO,
 		SkipRW: a.o.SkipRW, NoOpen: a.o.NoOpen, Submounts: a.o.AnnounceSubmounts,

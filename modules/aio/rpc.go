@@ -44,7 +44,7 @@ func createByRPC(t *reactor.Thread, req *rpc.Request[createRequest, string]) {
 			return
 		}
 	}
-	_, err := Create(t, p.Name, Opts{
+	o := Opts{
 		Root:      p.Root,
 		ReadOnly:  p.ReadOnly,
 		Xattr:     p.Xattr,
@@ -67,7 +67,11 @@ func createByRPC(t *reactor.Thread, req *rpc.Request[createRequest, string]) {
 		AnnounceSubmounts: p.Submounts,
 		InodeFileHandles:  handles,
 		NodeFDs:           int(p.NodeFDs),
-	})
+	}
+	err := o.confine(t.Framework())
+	if err == nil {
+		_, err = Create(t, p.Name, o)
+	}
 	if err != nil {
 		req.FailErr(err)
 		return
