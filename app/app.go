@@ -39,6 +39,9 @@ type Options struct {
 	//
 	// SPDK: disable_cpumask_locks
 	DisableCPUMaskLocks bool
+	// CPUMaskLocksHeld says that somebody else has claimed the CPUs for as long as the process lives: the application
+	// does not, and framework_disable_cpumask_locks fails. Not in SPDK.
+	CPUMaskLocksHeld bool
 	// Fsdev sizes the pools of the fsdev layer.
 	Fsdev fsdev.Opts
 	// Iobuf sizes the pools of data buffers, unless iobuf_set_options does.
@@ -59,6 +62,9 @@ type Options struct {
 	//
 	// SPDK: rpc_addr
 	RPCSocket string
+	// RPCBound is a socket that is listened at already, in the place of RPCSocket, for a process that has given up the
+	// right to make one. It belongs to the application once that serves it; see [rpc.Socket.Close]. Not in SPDK.
+	RPCBound *rpc.Socket
 	// RPCSocketOptional goes on without the socket if it cannot be had, because another application has it for
 	// instance; see [App.RPCError]. With WaitForRPC it does not count. Not in SPDK.
 	RPCSocketOptional bool
@@ -81,6 +87,8 @@ type Options struct {
 	//
 	// SPDK: json_data
 	Config []byte
+	// ConfigName is what errors call Config, as they would a file. Not in SPDK.
+	ConfigName string
 	// IgnoreConfigErrors goes on after calls of the configuration that fail.
 	//
 	// SPDK: json_config_ignore_errors
@@ -228,7 +236,7 @@ func (a *App) Start(start StartFunc) error {
 }
 
 func (a *App) startReactors() (err error) {
-	if !a.o.DisableCPUMaskLocks && !a.o.NoPin {
+	if !a.o.DisableCPUMaskLocks && !a.o.CPUMaskLocksHeld && !a.o.NoPin {
 		if err := a.locks.lock(a.cores); err != nil {
 			return fmt.Errorf("app: %w", err)
 		}

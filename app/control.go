@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,8 +65,10 @@ func Answer[P, R any](t *reactor.Thread, req *rpc.Request[P, R], fn func(a *App)
 // checkControl checks the options that have to do with this.
 func (o *Options) checkControl() error {
 	switch {
-	case o.WaitForRPC && o.RPCSocket == "":
+	case o.WaitForRPC && o.RPCSocket == "" && o.RPCBound == nil:
 		return fmt.Errorf("app: nobody can be waited for without an RPC socket: %w", syscall.EINVAL)
+	case o.RPCSocket != "" && o.RPCBound != nil:
+		return fmt.Errorf("app: there are two RPC sockets, a path and another: %w", syscall.EINVAL)
 	case o.ConfigFile != "" && o.Config != nil:
 		return fmt.Errorf("app: there are two configurations, a file and another: %w", syscall.EINVAL)
 	}
@@ -79,21 +82,23 @@ func (o *Options) checkControl() error {
 
 // readConfig reads the configuration before anything runs.
 func (a *App) readConfig() (err error) {
-	name, text := "configuration", a.o.Config
+	text := a.o.Config
 	if a.o.ConfigFile != "" {
-		name = a.o.ConfigFile
-		if text, err = os.ReadFile(name); err != nil {
+		if text, err = os.ReadFile(a.o.ConfigFile); err != nil {
 			return fmt.Errorf("app: %w", err)
 		}
 	} else if text == nil {
 		return nil
 	}
-	a.control.config, err = rpc.ParseConfig(name, text)
+	a.control.config, err = rpc.ParseConfig(a.configName(), text)
 	if err != nil {
 		return fmt.Errorf("app: %w", err)
 	}
 	return nil
 }
+
+// configName is what errors call the configuration.
+func (a *App) configName() string { return cmp.Or(a.o.ConfigFile, a.o.ConfigName, "configuration") }
 
 // bringUp does what there is to do between the start of the reactors and that of the application proper: subsystems,
 // with the configuration before and after them. It stops without an error when the application is stopped.
@@ -140,7 +145,7 @@ func (a *App) bringUp(start StartFunc) (err error) {
 // listen opens the RPC socket. Requests wait until everything is up, unless that is what they are waited for.
 func (a *App) listen() error {
 	c := &a.control
-	if a.o.RPCSocket == "" {
+	if a.o.RPCSocket == "" && a.o.RPCBound == nil {
 		return nil
 	}
 	o := a.o.RPCListen
@@ -148,7 +153,13 @@ func (a *App) listen() error {
 	if o.Trace == nil {
 		o.Trace = a.traceRPC()
 	}
-	srv, err := c.svc.Listen(a.o.RPCSocket, o)
+	var srv *rpc.Server
+	var err error
+	if a.o.RPCBound != nil {
+		srv, err = c.svc.Serve(a.o.RPCBound, o)
+	} else {
+		srv, err = c.svc.Listen(a.o.RPCSocket, o)
+	}
 	switch {
 	case err == nil:
 	case a.o.RPCSocketOptional && !a.o.WaitForRPC:
@@ -257,11 +268,7 @@ func (a *App) makeCall(call *rpc.ConfigCall) error {
 
 // configError says where in the configuration an error is.
 func (a *App) configError(call *rpc.ConfigCall, err error) error {
-	name := a.o.ConfigFile
-	if name == "" {
-		name = "configuration"
-	}
-	return fmt.Errorf("%s:%d: %s: %w", name, call.Line, call.Method, err)
+	return fmt.Errorf("%s:%d: %s: %w", a.configName(), call.Line, call.Method, err)
 }
 
 func (a *App) hasSubsystem(name string) bool {

@@ -103,6 +103,9 @@ func monitorContextSwitch(t *reactor.Thread, req *rpc.Request[monitorParams, mon
 }
 
 func enableCoreLocks(a *App) (bool, error) {
+	if a.o.CPUMaskLocksHeld {
+		return true, nil
+	}
 	if err := a.locks.lock(a.cores); err != nil {
 		return false, &rpc.Error{Code: rpc.InternalError, Message: fmt.Sprintf("Failed to claim CPU core: %v", err)}
 	}
@@ -110,6 +113,10 @@ func enableCoreLocks(a *App) (bool, error) {
 }
 
 func disableCoreLocks(a *App) (bool, error) {
+	if a.o.CPUMaskLocksHeld {
+		return false, &rpc.Error{Code: -int(syscall.EPERM),
+			Message: "Failed to unclaim CPU core: they are claimed until the process ends, which has locked itself up since"}
+	}
 	if err := a.locks.unlock(); err != nil {
 		return false, &rpc.Error{Code: rpc.InternalError, Message: fmt.Sprintf("Failed to unclaim CPU core: %v", err)}
 	}

@@ -29,12 +29,21 @@ type Options struct {
 	Ring          fusedev.RingMode
 	EntryTimeout  time.Duration // see fusedispatcher.Opts, as the next
 	AttrTimeout   time.Duration
-	Host          *fusedev.RemoteHost // see fusedev.Options
+}
+
+// Confinement is what a process that has locked itself up can still mount.
+type Confinement struct {
+	Host        *fusedev.RemoteHost // mounts, see fusedev.Options
+	Mountpoints []string            // all that it mounts on, absolute
+	// NoPassthrough says that the kernel can be given no files: CAP_SYS_ADMIN is gone.
+	NoPassthrough bool
 }
 
 // Manager has the mounts of an application.
 type Manager struct {
 	a *app.App
+
+	confined Confinement // the zero value if it is not
 
 	mu      sync.Mutex
 	report  func(text string)
@@ -67,6 +76,9 @@ var managerKey = reactor.NewExtKey()
 func Of(a *app.App) *Manager {
 	return a.Framework().Ext(managerKey, func() any { return &Manager{a: a} }).(*Manager)
 }
+
+// Confine says that the process has locked itself up, before anything is mounted.
+func (m *Manager) Confine(c Confinement) { m.confined = c }
 
 // SetReport has what operators should know (somebody keeps a mount busy, somebody else has unmounted it) go to fn,
 // which may be called by any goroutine, instead of the application's log.
@@ -110,6 +122,10 @@ func (m *Manager) Mount(ctx context.Context, o Options) (*Mount, error) {
 			syscall.EINVAL)
 	}
 	o.Dir = filepath.Clean(o.Dir)
+	if c := &m.confined; c.Host != nil && !slices.Contains(c.Mountpoints, o.Dir) {
+		return nil, fmt.Errorf("fuse: mount %q on %s: the process has locked itself up with mountpoints, which are %q, and "+
+			"can have no other: %w", o.Fsdev, o.Dir, c.Mountpoints, syscall.EPERM)
+	}
 	threads, err := m.queueThreads()
 	if err != nil {
 		return nil, err
@@ -141,9 +157,9 @@ func (m *Manager) Mount(ctx context.Context, o Options) (*Mount, error) {
 		ReadOnly:      o.ReadOnly,
 		Replace:       true,
 		MaxWrite:      o.MaxWrite,
-		NoPassthrough: o.NoPassthrough,
+		NoPassthrough: o.NoPassthrough || m.confined.NoPassthrough,
 		Ring:          o.Ring,
-		Host:          o.Host,
+		Host:          m.confined.Host,
 		Log:           m.a.Log(),
 	})
 	if err != nil {
@@ -202,8 +218,8 @@ func (mt *Mount) Unmount(force bool) error {
 	if force {
 		u := unmounter{s: mt.session, dir: mt.Dir, report: func(text string) { mt.m.reportf("%s", text) },
 			delay: unmountDelay, users: mountUsers}
-		if mt.Host != nil {
-			u.users = func(_, dir string) []string { return mt.Host.Users(dir) }
+		if host := mt.m.confined.Host; host != nil {
+			u.users = func(_, dir string) []string { return host.Users(dir) }
 		}
 		if !u.unmount() {
 			// Its requests still use the dispatcher, which has to stay.

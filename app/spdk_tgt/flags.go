@@ -120,7 +120,8 @@ func newFlags() (*pflag.FlagSet, *config) {
 		"mount a device on a directory through /dev/fuse, as in `NAME=DIR`, e.g. mem0=/mnt/mem. It replaces a dead "+
 			"mount that a killed server may have left there. May be repeated", setMount)
 	value("sandbox", "", "auto with --aio, else none",
-		"`MODE` of locking the process up, so that it reaches nothing of the host but the directories of --aio. namespace: "+
+		"`MODE` of locking the process up, so that it reaches nothing of the host but the directories of --aio and those "+
+			"that --config exports, whatever it is asked for by RPC later. namespace: "+
 			"a root directory with these alone, and no network; chroot: the directory of --aio, which can be one, is "+
 			"the root; landlock: the kernel checks every access, which needs no privilege; none. All but none drop the "+
 			"capabilities that serving files does not take. auto is namespace if that is permitted, else landlock, "+
@@ -275,6 +276,9 @@ func setRPCSocketMode(c *config, v string) error {
 	c.rpcMode = os.FileMode(n)
 	return nil
 }
+
+// listenOptions says who may use the RPC socket.
+func (c *config) listenOptions() rpc.ListenOptions { return rpc.ListenOptions{Mode: c.rpcMode} }
 
 func setRPCsAllowed(c *config, v string) error {
 	c.rpcsAllowed = strings.Split(v, ",")
@@ -476,7 +480,7 @@ func (c *config) check() error {
 			return fmt.Errorf("--cpumask: %w", err)
 		}
 	}
-	if c.sandbox == sandbox.Chroot && len(c.aio) != 1 {
+	if c.sandbox == sandbox.Chroot && len(c.aio) != 1 && c.configFile == "" {
 		return fmt.Errorf("--sandbox chroot wants one --aio, not %d: use namespace", len(c.aio))
 	}
 	if c.noRPC {

@@ -25,7 +25,6 @@ import (
 
 	"github.com/spdk-go/spdk-go/app"
 	"github.com/spdk-go/spdk-go/reactor"
-	"github.com/spdk-go/spdk-go/rpc"
 	"github.com/spdk-go/spdk-go/transport/fusedev"
 )
 
@@ -77,18 +76,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	defer c.end(stderr)
-	if c.closed() {
-		cfg.rpcSocket = ""
-	}
 	tgt := &target{cfg: cfg, jail: c, stdout: stdout, stderr: stderr}
-	err = app.Run(app.Options{
+	o := app.Options{
 		Name:                progName,
 		CPUMask:             cfg.cpumask,
 		Mode:                cfg.mode,
-		DisableCPUMaskLocks: cfg.noLocks || c.hasLocks,
+		DisableCPUMaskLocks: cfg.noLocks,
+		CPUMaskLocksHeld:    c.hasLocks,
 		RPCSocket:           cfg.rpcSocket,
 		RPCSocketOptional:   !cfg.rpcSocketGiven,
-		RPCListen:           rpc.ListenOptions{Mode: cfg.rpcMode},
+		RPCListen:           cfg.listenOptions(),
 		RPCAllowlist:        cfg.rpcsAllowed,
 		WaitForRPC:          cfg.waitForRPC,
 		ConfigFile:          cfg.configFile,
@@ -98,9 +95,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 		Log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{
 			Level: slog.LevelDebug, // the application's settings decide
 		})),
-	}, func(_ *reactor.Thread, a *app.App) error {
-		return tgt.start(a)
-	})
+		Subsystems: c.subsystems(),
+	}
+	if c.closed() { // the application can open nothing of that itself
+		o.RPCSocket, o.RPCBound = "", c.socket
+		o.ConfigFile, o.Config, o.ConfigName = "", c.config, cfg.configFile
+	}
+	err = app.Run(o, func(_ *reactor.Thread, a *app.App) error { return tgt.start(a) })
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
 		return exitFailed

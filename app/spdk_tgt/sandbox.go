@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,12 +17,17 @@ import (
 	"github.com/spdk-go/spdk-go/internal/sandbox"
 	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/reactor"
+	"github.com/spdk-go/spdk-go/rpc"
 	"github.com/spdk-go/spdk-go/transport/fusedev"
 )
 
 // A process that locks itself up cannot mount any more, and nothing that it mounts would be seen outside. So a second
 // one, which is started before, stays outside: it mounts and unmounts for the first one, and removes the lock files of
-// its CPUs at the end. It serves no request of any file system, and lives as long as the first one does.
+// its CPUs and the files of its RPC socket at the end. It serves no request of any file system, and lives as long as
+// the first one does.
+//
+// The RPC socket is listened at before as well, and the configuration read: whose directories are exported, and whose
+// mountpoints can be mounted on, as if they were the command line's.
 
 // stageEnv carries a stage from the program to itself.
 const stageEnv = "SPDK_TGT_STAGE"
@@ -34,8 +38,20 @@ type stage struct {
 	Sock        int            // leads to the other
 	Filter      sandbox.Filter // inside
 	Mountpoints []string       // outside
-	Locks       []string       // outside: files
-	HasLocks    bool           // inside: they are taken
+	Remove      []string       // outside: files, at the end
+	HasLocks    bool           // inside: those of the CPUs are taken
+	Socket      *rpc.Heirloom  // inside: the RPC socket, nil if there is none
+	NoSocket    string         // inside: why there is none
+	Config      int            // inside: a descriptor of the configuration's text, 0 if there is none
+	Exports     []export       // inside
+	CanMount    []string       // inside: Mountpoints
+}
+
+// export is a directory that a sandbox leaves.
+type export struct {
+	Given    string // what the operator calls it
+	Path     string // without symbolic links
+	ReadOnly bool
 }
 
 func (s *stage) env() string {
@@ -67,9 +83,7 @@ func (s *stage) serveOutside(stderr io.Writer) int {
 		Mountpoints: s.Mountpoints,
 		Users:       func(dir string) []string { return fusemount.Users(dir) },
 		End: func() {
-			for _, file := range s.Locks {
-				_ = os.Remove(file) // the first process, which waits for this, still has the lock
-			}
+			removeAll(s.Remove) // the first process, which waits for this, still has the locks
 		},
 		Left: func(dir string) {
 			fmt.Fprintf(stderr, "%s: the server has died; %s, which nobody serves any more, was detached\n", progName, dir)
@@ -85,10 +99,17 @@ func (s *stage) serveOutside(stderr io.Writer) int {
 type containment struct {
 	mode   sandbox.Mode
 	filter sandbox.Filter
-	noPass bool // the kernel cannot be given files of the host: CAP_SYS_ADMIN is not kept
 
 	host     *fusedev.RemoteHost // nil: this process mounts by itself
 	hasLocks bool                // those of its CPUs were taken before
+	socket   *rpc.Socket         // of the RPC server, nil if the application makes it, or there is none
+	noSocket string              // why there is none
+	config   []byte              // the text of the configuration, nil if the application reads it, or there is none
+
+	options  *sandbox.Options // of the process that is locked up
+	proc     int              // see sandbox.Inside
+	exports  []export
+	canMount []string
 }
 
 // closed says whether the process is locked up, in whatever way.
@@ -115,53 +136,149 @@ func contain(cfg *config, in *sandbox.Inside, s *stage) (*containment, error) {
 		return containInside(cfg, in, s)
 	}
 	c, err := cfg.containment()
-	if err != nil {
+	if err != nil || !c.closed() {
+		return c, err
+	}
+	if err := c.prepare(cfg); err != nil {
 		return nil, err
 	}
-	if c.mode == sandbox.None && c.filter == sandbox.NoFilter {
-		return c, nil
-	}
-	o, err := cfg.sandboxOptions(c.mode)
-	if err != nil {
-		return nil, err
-	}
-	var locks []string
-	if c.mode != sandbox.None && !cfg.noLocks {
-		if locks, err = takeLocks(cfg.cpumask); err != nil {
-			return nil, err
+	if err := c.enter(cfg); err != nil {
+		if c.socket != nil {
+			_ = c.socket.Close()
 		}
-	}
-	sock, err := startOutside(cfg, locks)
-	if err != nil {
-		removeAll(locks)
-		return nil, err
-	}
-	c.host = fusedev.NewRemoteHost(sock)
-	if c.mode == sandbox.None {
-		return c, sandbox.Install(c.filter, o)
-	}
-	inside := stage{Filter: c.filter, HasLocks: locks != nil}
-	if inside.Sock, err = unix.Dup(sock); err == nil { // without FD_CLOEXEC
-		err = sandbox.Reexec(*o, []string{inside.env()})
-	}
-	removeAll(locks)
-	return nil, err
-}
-
-// containInside is contain in the program that is executed there.
-func containInside(cfg *config, in *sandbox.Inside, s *stage) (*containment, error) {
-	unix.CloseOnExec(s.Sock)
-	c := &containment{mode: in.Options.Mode, filter: s.Filter, host: fusedev.NewRemoteHost(s.Sock), hasLocks: s.HasLocks}
-	c.noPass = in.Options.Keep()&(1<<unix.CAP_SYS_ADMIN) == 0
-	for i := range cfg.aio {
-		o := &cfg.aio[i].opts
-		o.Root, o.Proc = in.Options.Root(in.Options.Exports[i].Path), in.Proc
-	}
-	if err := in.Finish(c.filter); err != nil {
-		c.end(io.Discard)
 		return nil, err
 	}
 	return c, nil
+}
+
+// prepare gets what the process cannot get any more once it is locked up.
+func (c *containment) prepare(cfg *config) (err error) {
+	c.canMount = cfg.mountpoints()
+	for _, a := range cfg.aio {
+		c.exports = append(c.exports, export{Given: a.opts.Root, ReadOnly: a.opts.ReadOnly})
+	}
+	c.options = cfg.sandboxOptions(c.mode)
+	if cfg.configFile != "" {
+		if err := c.readConfig(cfg); err != nil {
+			return err
+		}
+	}
+	for i := range c.exports {
+		e := &c.exports[i]
+		if e.Path, err = filepath.EvalSymlinks(e.Given); err != nil {
+			return fmt.Errorf("--aio: %w", err)
+		}
+		c.options.Exports = append(c.options.Exports, sandbox.Export{Path: e.Path, ReadOnly: e.ReadOnly})
+	}
+	if c.mode == sandbox.Chroot && len(c.exports) != 1 {
+		return fmt.Errorf("--sandbox chroot wants one directory to export, not %d: use namespace", len(c.exports))
+	}
+	if cfg.rpcSocket == "" {
+		return nil
+	}
+	c.socket, err = rpc.Bind(cfg.rpcSocket, cfg.listenOptions())
+	switch {
+	case err != nil && (cfg.rpcSocketGiven || cfg.waitForRPC):
+		return err
+	case err != nil:
+		c.noSocket = oneLine(err)
+	}
+	return nil
+}
+
+// enter locks the process up. If that takes executing it, enter returns errors only.
+func (c *containment) enter(cfg *config) (err error) {
+	inside := stage{Filter: c.filter, NoSocket: c.noSocket, Exports: c.exports, CanMount: c.canMount}
+	var locks, files []string
+	if c.mode != sandbox.None {
+		if c.socket != nil {
+			files = c.socket.Files()
+		}
+		if !cfg.noLocks {
+			if locks, err = takeLocks(cfg.cpumask); err != nil {
+				return err
+			}
+			inside.HasLocks = true
+		}
+	}
+	sock, err := startOutside(c.canMount, append(files, locks...))
+	if err != nil {
+		removeAll(locks)
+		return err
+	}
+	c.host = fusedev.NewRemoteHost(sock)
+	if c.mode == sandbox.None {
+		if c.socket != nil {
+			if c.options.Listener, err = c.socket.FD(); err != nil {
+				return err
+			}
+		}
+		return sandbox.Install(c.filter, c.options)
+	}
+	err = inside.bequeath(c, sock)
+	if err == nil {
+		err = sandbox.Reexec(*c.options, []string{inside.env()})
+	}
+	removeAll(locks)
+	return err
+}
+
+// bequeath makes descriptors that stay open in the program that is executed.
+func (s *stage) bequeath(c *containment, sock int) (err error) {
+	if c.socket != nil {
+		h, err := c.socket.Bequeath()
+		if err != nil {
+			return err
+		}
+		s.Socket = &h
+	}
+	if c.config != nil {
+		if s.Config, err = unix.MemfdCreate("configuration", 0); err != nil {
+			return fmt.Errorf("memfd_create: %w", err)
+		}
+		if _, err := unix.Pwrite(s.Config, c.config, 0); err != nil {
+			return fmt.Errorf("hand on the configuration: %w", err)
+		}
+	}
+	if s.Sock, err = unix.Dup(sock); err != nil {
+		return fmt.Errorf("dup: %w", err)
+	}
+	return nil
+}
+
+// containInside is contain in the program that is executed there.
+func containInside(cfg *config, in *sandbox.Inside, s *stage) (c *containment, err error) {
+	unix.CloseOnExec(s.Sock)
+	c = &containment{
+		mode: in.Options.Mode, filter: s.Filter, host: fusedev.NewRemoteHost(s.Sock), hasLocks: s.HasLocks,
+		noSocket: s.NoSocket, options: &in.Options, proc: in.Proc, exports: s.Exports, canMount: s.CanMount,
+	}
+	defer func() {
+		if err != nil {
+			c.end(io.Discard)
+			c = nil
+		}
+	}()
+	for i := range cfg.aio {
+		o := &cfg.aio[i].opts
+		o.At, o.Proc = in.Options.Root(s.Exports[i].Path), in.Proc
+	}
+	if s.Socket != nil {
+		if c.socket, err = s.Socket.Inherit(); err == nil {
+			in.Options.Listener, err = c.socket.FD()
+		}
+		if err != nil {
+			return c, err
+		}
+	}
+	if s.Config != 0 {
+		f := os.NewFile(uintptr(s.Config), cfg.configFile)
+		defer f.Close()
+		if c.config, err = io.ReadAll(f); err != nil {
+			return c, err
+		}
+	}
+	return c, in.Finish(c.filter)
 }
 
 func removeAll(files []string) {
@@ -185,27 +302,31 @@ func (c *config) containment() (*containment, error) {
 	if k.mode, err = k.mode.Choose(); err != nil {
 		return nil, fmt.Errorf("--sandbox: %w", err)
 	}
-	if k.closed() && (c.rpcSocketGiven && !c.noRPC || c.waitForRPC || c.configFile != "") {
-		return nil, errors.New("an RPC server and a configuration are not for a sandbox, which has no sockets and nothing " +
-			"but what it was started with: use --sandbox none --seccomp none")
-	}
 	return k, nil
 }
 
-func (c *config) sandboxOptions(mode sandbox.Mode) (*sandbox.Options, error) {
+func (c *config) mountpoints() (dirs []string) {
+	for _, m := range c.mounts {
+		dirs = append(dirs, m.dir)
+	}
+	return dirs
+}
+
+// sandboxOptions returns what flags say of a sandbox, but for what is exported.
+func (c *config) sandboxOptions(mode sandbox.Mode) *sandbox.Options {
 	o := &sandbox.Options{Mode: mode, MoreCaps: c.moreCaps, LessCaps: c.lessCaps}
 	for _, a := range c.aio {
-		root, err := filepath.EvalSymlinks(a.opts.Root)
-		if err != nil {
-			return nil, fmt.Errorf("--aio: %w", err)
-		}
-		if a.opts.Notify { // who asks for it asks for what it takes
-			o.MoreCaps |= 1 << unix.CAP_SYS_ADMIN
-		}
-		o.Exports = append(o.Exports, sandbox.Export{Path: root, ReadOnly: a.opts.ReadOnly})
-		o.FileHandles = o.FileHandles || a.opts.InodeFileHandles != aio.FileHandlesNever
+		allow(o, a.opts.Notify, a.opts.InodeFileHandles)
 	}
-	return o, nil
+	return o
+}
+
+// allow has a sandbox leave what options of an export take.
+func allow(o *sandbox.Options, notify bool, handles aio.FileHandles) {
+	if notify { // who asks for it asks for what it takes
+		o.MoreCaps |= 1 << unix.CAP_SYS_ADMIN
+	}
+	o.FileHandles = o.FileHandles || handles != aio.FileHandlesNever
 }
 
 // takeLocks locks the CPUs that app.Run will take, for as long as the process lives.
@@ -225,18 +346,15 @@ func takeLocks(mask *reactor.Cpuset) (files []string, err error) {
 	return locks.Keep()
 }
 
-// startOutside starts the second process and returns the socket that leads to it.
-func startOutside(cfg *config, locks []string) (int, error) {
+// startOutside starts the second process, which removes files at the end, and returns the socket that leads to it.
+func startOutside(mountpoints, files []string) (int, error) {
 	socks, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("socketpair: %w", err)
 	}
 	theirs := os.NewFile(uintptr(socks[1]), "outside")
 	defer theirs.Close()
-	s := stage{Outside: true, Sock: 3, Locks: locks}
-	for _, m := range cfg.mounts {
-		s.Mountpoints = append(s.Mountpoints, m.dir)
-	}
+	s := stage{Outside: true, Sock: 3, Mountpoints: mountpoints, Remove: files}
 	cmd := &exec.Cmd{
 		Path:       "/proc/self/exe",
 		Args:       []string{progName + ": mounts"},
@@ -255,11 +373,14 @@ func startOutside(cfg *config, locks []string) (int, error) {
 
 // end says good-bye to the process outside, if there is one.
 func (c *containment) end(stderr io.Writer) {
+	if c.socket != nil {
+		_ = c.socket.Close() // if nothing serves it
+	}
 	if c.host == nil {
 		return
 	}
 	if err := c.host.End(); err != nil {
-		fmt.Fprintf(stderr, "%s: the locks of the CPUs could not be given back: %s\n", progName, oneLine(err))
+		fmt.Fprintf(stderr, "%s: locks could not be given back: %s\n", progName, oneLine(err))
 	}
 }
 

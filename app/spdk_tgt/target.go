@@ -57,11 +57,10 @@ func (tg *target) run(ctx context.Context) (err error) {
 			Cache:         tg.cfg.cache,
 			MaxWrite:      tg.cfg.maxWrite,
 			AllowOther:    tg.cfg.allowOther,
-			NoPassthrough: tg.cfg.noPass || tg.jail.noPass,
+			NoPassthrough: tg.cfg.noPass,
 			Ring:          tg.cfg.ring,
 			EntryTimeout:  tg.cfg.entryTimeout,
 			AttrTimeout:   tg.cfg.attrTimeout,
-			Host:          tg.jail.host,
 		})
 		if err != nil {
 			if ctx.Err() != nil {
@@ -83,8 +82,8 @@ func (tg *target) sayReady(mounts *fusemount.Manager) {
 		fmt.Fprintf(tg.stdout, "%s: %s mounted on %s\n", progName, mt.Fsdev, mt.Dir)
 	}
 	switch err := tg.a.RPCError(); {
-	case tg.jail.closed():
-		fmt.Fprintf(tg.stdout, "%s: no RPC server: a sandbox has no sockets (see --sandbox, --seccomp)\n", progName)
+	case tg.jail.noSocket != "":
+		fmt.Fprintf(tg.stdout, "%s: no RPC server: %s (see -r)\n", progName, tg.jail.noSocket)
 	case err != nil:
 		fmt.Fprintf(tg.stdout, "%s: no RPC server: %s (see -r)\n", progName, oneLine(err))
 	case tg.a.RPCSocket() != "":
