@@ -7,8 +7,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
+	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spdk-go/spdk-go/fsdev"
 	"github.com/spdk-go/spdk-go/iobuf"
@@ -55,6 +58,9 @@ type Options struct {
 	//
 	// SPDK: shutdown_cb
 	Shutdown func(t *reactor.Thread, a *App)
+	// HangTime is how long the end may take until the log says what it waits for, and what threads hold; 0 means 5
+	// seconds. Not in SPDK.
+	HangTime time.Duration
 	// Subsystems are brought up in addition to those of [RegisterSubsystem].
 	Subsystems []Subsystem
 	// RPCSocket is the Unix socket at which the application can be driven by JSON-RPC, as with SPDK's rpc.py. "" means
@@ -133,7 +139,7 @@ type App struct {
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
 	done    chan struct{} // closed when everything has ended
-	running []*Subsystem  // initialised, in order
+	running []*Subsystem  // initialised, in order; changed under mu by who brings up and takes down, who need not lock
 	locks   coreLocks
 	control control
 	logging *log.Settings
@@ -141,6 +147,7 @@ type App struct {
 	notify  Notify
 
 	mu       sync.Mutex
+	ending   ending
 	stopping bool
 	err      error // the first error that anybody gave
 }
@@ -181,6 +188,7 @@ func New(o Options) (*App, error) {
 	}
 	a := &App{o: o, cores: cores, done: make(chan struct{})}
 	a.notify.registerTypes()
+	a.ending.workers = map[string]int{}
 	if err := a.setUpLog(); err != nil {
 		return nil, fmt.Errorf("app: %w", err)
 	}
@@ -275,10 +283,15 @@ func (a *App) unlockCores() {
 // finish waits for the end of the application and takes it down.
 func (a *App) finish(signals *signalWatch) {
 	<-a.ctx.Done()
+	ended := a.watchEnd()
+	a.setStage("the RPC server")
 	a.closeControl()
+	a.setStage("goroutines")
 	a.workers.Wait()
 	a.finiSubsystems()
+	a.setStage("threads, which are forced to exit 5 seconds from here on")
 	a.fw.Stop()
+	ended()
 	a.unlockCores()
 	releaseProcs(len(a.cores))
 	if signals != nil {
@@ -325,13 +338,24 @@ func (a *App) Go(fn func(ctx context.Context) error) error {
 		return ErrStopped
 	}
 	a.workers.Add(1)
+	name := funcName(runtime.FuncForPC(reflect.ValueOf(fn).Pointer()).Name())
+	a.ending.workers[name]++
 	go func() {
-		defer a.workers.Done()
+		defer a.workerEnded(name)
 		if err := fn(a.ctx); err != nil {
 			a.Stop(err)
 		}
 	}()
 	return nil
+}
+
+func (a *App) workerEnded(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ending.workers[name]--; a.ending.workers[name] == 0 {
+		delete(a.ending.workers, name)
+	}
+	a.workers.Done()
 }
 
 // Context ends when the application has been asked to stop.

@@ -7,7 +7,8 @@
 //	})
 //
 // [Run] returns when the application has stopped: after SIGINT or SIGTERM, after [App.Stop],
-// or because something failed on the way up. A second signal ends the process at once.
+// or because something failed on the way up. A second signal ends the process at once. When the
+// end takes more than five seconds, the log says what it waits for, and who holds what.
 //
 // The order is SPDK's. Up: reactors, the app thread (on the first core), subsystems in the
 // order of their dependencies, the start function. Down: the context of [App.Context] ends,

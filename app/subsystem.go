@@ -32,6 +32,11 @@ type Subsystem struct {
 	//
 	// SPDK: write_config_json
 	Config func(t *reactor.Thread, a *App) []fsdev.ConfigCall
+	// Holding says in words what the subsystem still has that keeps it from ending, for the report of an end that takes
+	// its time, see [Options].HangTime. It is called in a goroutine of its own, and does not wait. May be nil.
+	//
+	// Not in SPDK.
+	Holding func(a *App) []string
 }
 
 // registered is filled by init functions and read-only afterwards.
@@ -83,7 +88,8 @@ func init() {
 		Fini: func(t *reactor.Thread, _ *App, done func(error)) {
 			fsdev.Finish(t, func(_ *reactor.Thread, _ any, err error) { done(err) }, nil)
 		},
-		Config: func(_ *reactor.Thread, a *App) []fsdev.ConfigCall { return fsdev.ConfigJSON(a.fw) },
+		Config:  func(_ *reactor.Thread, a *App) []fsdev.ConfigCall { return fsdev.ConfigJSON(a.fw) },
+		Holding: func(a *App) []string { return fsdev.Holding(a.fw) },
 	})
 }
 
@@ -159,7 +165,9 @@ func (a *App) initSubsystems() error {
 		if err != nil {
 			return fmt.Errorf("app: subsystem %s: %w", s.Name, err)
 		}
+		a.mu.Lock()
 		a.running = append(a.running, s)
+		a.mu.Unlock()
 	}
 	return nil
 }
@@ -172,12 +180,15 @@ func (a *App) finiSubsystems() {
 		if s.Fini == nil {
 			continue
 		}
+		a.setStage("subsystem " + s.Name)
 		err := a.call(func(t *reactor.Thread, done func(error)) { s.Fini(t, a, done) })
 		if err != nil {
 			a.Stop(fmt.Errorf("app: end of subsystem %s: %w", s.Name, err))
 		}
 	}
+	a.mu.Lock()
 	a.running = nil
+	a.mu.Unlock()
 }
 
 // call runs fn on the app thread and waits for the error that it passes to done.

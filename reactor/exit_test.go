@@ -2,9 +2,11 @@ package reactor_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -287,5 +289,34 @@ func TestAllThatHoldsIsReported(t *testing.T) {
 		"poller a, poller b, channel of nvme0"
 	if diff := cmp.Diff(want, th.Holding()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// slowLog is a log that takes its time.
+type slowLog struct {
+	slog.Handler
+	lines atomic.Int32
+}
+
+func (l *slowLog) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *slowLog) Handle(context.Context, slog.Record) error {
+	time.Sleep(20 * time.Millisecond)
+	l.lines.Add(1)
+	return nil
+}
+
+// TestStopWaitsForWarnings has what is reported on the way down in the log before the process can end.
+func TestStopWaitsForWarnings(t *testing.T) {
+	l := &slowLog{Handler: slog.DiscardHandler}
+	fw, err := reactor.NewFramework(reactor.Options{Log: slog.New(l)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fw.Warn("one")
+	fw.Warn("two")
+	fw.Stop()
+	if got := l.lines.Load(); got != 2 {
+		t.Errorf("%d lines are in the log, want 2", got)
 	}
 }

@@ -28,6 +28,7 @@ type Framework struct {
 
 	nextCore      atomic.Uint32 // whose turn it is to get a thread
 	switchMonitor atomic.Bool
+	warnings      atomic.Int32 // that are being written
 	stalls        *stallMonitor
 
 	mu      sync.Mutex // guards what follows; never held while a callback runs
@@ -150,6 +151,7 @@ func (f *Framework) Stop() {
 	_ = f.SetScheduler("")
 	_ = f.SetGovernor("")
 	f.close()
+	f.waitForWarnings()
 }
 
 // pollUntilStopped polls the reactors of a manual framework.
@@ -349,5 +351,19 @@ func Pause() { sys.Pause() }
 //
 // Not in SPDK, whose reactors write to the log themselves.
 func (f *Framework) Warn(msg string, args ...any) {
-	go f.opts.Log.Warn(msg, args...)
+	f.warnings.Add(1)
+	go func() {
+		defer f.warnings.Add(-1)
+		f.opts.Log.Warn(msg, args...)
+	}()
+}
+
+// lastWords is how long Stop waits for a log that takes its time.
+const lastWords = time.Second
+
+// waitForWarnings lets what was reported on the way down get into the log before the process ends.
+func (f *Framework) waitForWarnings() {
+	for end := time.Now().Add(lastWords); f.warnings.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(100 * time.Microsecond)
+	}
 }

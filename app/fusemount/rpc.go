@@ -189,6 +189,33 @@ func config(_ *reactor.Thread, a *app.App) (calls []fsdev.ConfigCall) {
 	return calls
 }
 
+// holding names the sessions.
+func holding(a *app.App) (lines []string) {
+	for _, mt := range Of(a).Mounts() {
+		lines = append(lines, fmt.Sprintf("session of %s on %s, %s", mt.Fsdev, mt.Dir, mt.inFlight()))
+	}
+	return lines
+}
+
+// inFlight counts requests, unless the reactors do not answer.
+func (mt *Mount) inFlight() string {
+	answer := make(chan int, 1)
+	go func() {
+		n := 0
+		queues, _ := mt.session.Stats()
+		for _, q := range queues {
+			n += int(q.InFlight)
+		}
+		answer <- n
+	}()
+	select {
+	case n := <-answer:
+		return fmt.Sprintf("%d requests in flight", n)
+	case <-time.After(time.Second):
+		return "whose reactors do not answer"
+	}
+}
+
 func init() {
 	app.RegisterSubsystem(app.Subsystem{
 		Name:      "fuse",
@@ -196,6 +223,7 @@ func init() {
 		Init:      func(_ *reactor.Thread, _ *app.App, done func(error)) { done(nil) },
 		Fini:      func(_ *reactor.Thread, a *app.App, done func(error)) { go func() { done(Of(a).UnmountAll()) }() },
 		Config:    config,
+		Holding:   holding,
 	})
 	rpc.Register(rpc.Method{
 		Name: "fuse_mount", States: rpc.Runtime,

@@ -58,7 +58,7 @@ func wantAllEnd(t *testing.T, jobs []*job) {
 }
 
 // TestSigtermUnderLoad ends spdk_tgt in the middle of work: what was acknowledged is there to the end, clients get
-// errors, the process ends with success, and nothing stays mounted.
+// errors, the process ends with success within 5 seconds, and nothing stays mounted.
 func TestSigtermUnderLoad(t *testing.T) {
 	needMount(t)
 	for _, reactors := range reactorCounts() {
@@ -72,7 +72,13 @@ func TestSigtermUnderLoad(t *testing.T) {
 					t.Fatalf("%s: ended too early: %v\n%s", j.name, j.err, tail(j.out.String(), 20))
 				}
 			}
+			began := time.Now()
 			tg.stop(t)
+			if took, limit := time.Since(began), 5*time.Second; took > limit && !raceEnabled {
+				t.Errorf("the end took %v, more than %v\n%s", took, limit, tg.output())
+			} else {
+				t.Logf("the end took %v", took)
+			}
 			wantAllEnd(t, append(jobs, ack))
 			if ack.err != nil {
 				t.Errorf("acknowledged work was lost: %v\n%s", ack.err, ack.out.String())
