@@ -604,21 +604,3 @@ func TestCoreLocksByRPC(t *testing.T) {
 		t.Error("the lock is not there again")
 	}
 }
-
-// TestRPCCycles starts and stops applications with clients, and leaves nothing behind.
-func TestRPCCycles(t *testing.T) {
-	n := 100
-	if testing.Short() {
-		n = 10
-	}
-	fds := openFiles(t)
-	for range n {
-		r := launch(t, options())
-		r.call("thread_get_stats", nil)
-		if err := r.stop(); err != nil {
-			t.Fatal(err)
-		}
-		r.c.Close()
-	}
-	eventually(t, "files are left open", func() bool { return openFiles(t) <= fds })
-}
