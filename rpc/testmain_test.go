@@ -91,6 +91,11 @@ func newRig(t testing.TB) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startRig(t, fw, log)
+}
+
+func startRig(t testing.TB, fw *reactor.Framework, log *slog.Logger) *rig {
+	t.Helper()
 	th, err := fw.CreateThread("app_thread", nil)
 	if err != nil {
 		t.Fatal(err)
