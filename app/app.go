@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -32,6 +33,19 @@ type Options struct {
 	//
 	// SPDK: reactor_mask
 	CPUMask *reactor.Cpuset
+	// MainCore is the CPU of CPUMask whose reactor has the app thread; nil means the first.
+	//
+	// SPDK: main_core
+	MainCore *int
+	// MsgRingSize is how many messages can wait for a thread, see [reactor.Options]; 0 means its default.
+	//
+	// SPDK: msg_mempool_size, which is for all threads together
+	MsgRingSize int
+	// NoCoreDump has the kernel write no core file when the process crashes. Otherwise that is left to the process's
+	// limit.
+	//
+	// SPDK: enable_coredump
+	NoCoreDump bool
 	// Mode is what reactors do when they have nothing to do.
 	Mode reactor.Mode
 	// NoPin leaves the reactors unpinned, see [reactor.Options].
@@ -99,6 +113,10 @@ type Options struct {
 	//
 	// SPDK: json_config_ignore_errors
 	IgnoreConfigErrors bool
+	// ShmID is in the names of files in shared memory, instead of the number of the process, if it is not nil.
+	//
+	// SPDK: shm_id
+	ShmID *int
 	// Log takes reports; nil means slog.Default. What is less important than PrintLevel does not get there, and what is
 	// less than [log.Notice] only if the flag of its component is set.
 	Log *slog.Logger
@@ -180,6 +198,13 @@ func New(o Options) (*App, error) {
 	if len(cores) == 0 {
 		return nil, fmt.Errorf("app: the CPU mask is empty: %w", syscall.EINVAL)
 	}
+	if o.MainCore != nil {
+		i := slices.Index(cores, *o.MainCore)
+		if i < 0 {
+			return nil, fmt.Errorf("app: the main core, %d, has no reactor: %w", *o.MainCore, syscall.EINVAL)
+		}
+		cores = slices.Insert(slices.Delete(slices.Clone(cores), i, i+1), 0, *o.MainCore)
+	}
 	if _, err := sortSubsystems(allSubsystems(&o)); err != nil {
 		return nil, err
 	}
@@ -255,7 +280,14 @@ func (a *App) startReactors() (err error) {
 		}()
 	}
 	a.stat = readProcStat()
-	fw, err := reactor.NewFramework(reactor.Options{Cores: a.cores, Mode: a.o.Mode, NoPin: a.o.NoPin, Log: a.o.Log})
+	if a.o.NoCoreDump {
+		if err := noCoreDump(); err != nil {
+			return err
+		}
+	}
+	fw, err := reactor.NewFramework(reactor.Options{
+		Cores: a.cores, Mode: a.o.Mode, NoPin: a.o.NoPin, MsgRingSize: a.o.MsgRingSize, Log: a.o.Log,
+	})
 	if err != nil {
 		return fmt.Errorf("app: %w", err)
 	}
@@ -362,6 +394,12 @@ func (a *App) workerEnded(name string) {
 //
 // Not in SPDK.
 func (a *App) Context() context.Context { return a.ctx }
+
+// ShmID returns what stands for the application in the names of files in shared memory, nil if that is the number of
+// the process.
+//
+// SPDK: spdk_app_get_shm_id
+func (a *App) ShmID() *int { return a.o.ShmID }
 
 // Framework returns the application's reactors and threads. It is nil before [App.Start].
 //

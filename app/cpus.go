@@ -27,6 +27,20 @@ func readAffinity() (*reactor.Cpuset, error) {
 	return cpus, nil
 }
 
+// noCoreDump lowers the limit of the process, which can raise it again.
+func noCoreDump() error {
+	var limit unix.Rlimit
+	err := unix.Getrlimit(unix.RLIMIT_CORE, &limit)
+	if err == nil {
+		limit.Cur = 0
+		err = unix.Setrlimit(unix.RLIMIT_CORE, &limit)
+	}
+	if err != nil {
+		return fmt.Errorf("app: the limit of core files: %w", err)
+	}
+	return nil
+}
+
 // AllowedCPUs returns the CPUs that the process was allowed to use when it started.
 //
 // Not in SPDK, where DPDK probes them.

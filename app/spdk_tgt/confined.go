@@ -30,10 +30,10 @@ type configParams struct {
 
 // readConfig reads the configuration, and takes from it what the sandbox has to leave.
 func (c *containment) readConfig(cfg *config) (err error) {
-	if c.config, err = os.ReadFile(cfg.configFile); err != nil {
+	if c.config, err = os.ReadFile(cfg.o.ConfigFile); err != nil {
 		return err
 	}
-	parsed, err := rpc.ParseConfig(cfg.configFile, c.config)
+	parsed, err := rpc.ParseConfig(cfg.o.ConfigFile, c.config)
 	if err != nil {
 		return err
 	}

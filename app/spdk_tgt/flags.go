@@ -14,26 +14,26 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/spdk-go/spdk-go/app"
+	"github.com/spdk-go/spdk-go/app/appflags"
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
 	"github.com/spdk-go/spdk-go/internal/sandbox"
-	"github.com/spdk-go/spdk-go/log"
 	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/reactor"
-	"github.com/spdk-go/spdk-go/rpc"
 	"github.com/spdk-go/spdk-go/transport/fusedev"
 )
 
 // config is the command line, checked.
 type config struct {
-	cpumask  *reactor.Cpuset
-	mode     reactor.Mode
+	common *appflags.Flags
+	o      app.Options // what the common flags say
+
+	mode     *reactor.Mode // nil: as o has it
 	cache    fusedispatcher.CachePolicy
 	maxWrite uint32
 
 	entryTimeout, attrTimeout time.Duration // as the dispatcher wants them
 
 	allowOther bool
-	noLocks    bool
 	noPass     bool
 	ring       fusedev.RingMode
 	stats      bool
@@ -46,17 +46,6 @@ type config struct {
 	null                       []string
 	aio                        []aioSpec
 	mounts                     []mountSpec
-
-	rpcSocket          string // "": none
-	rpcSocketGiven     bool
-	noRPC              bool
-	rpcMode            os.FileMode
-	rpcsAllowed        []string
-	waitForRPC         bool
-	configFile         string
-	ignoreConfigErrors bool
-	logFlags           []string
-	quiet              bool
 }
 
 type memfsSpec struct {
@@ -73,9 +62,6 @@ type aioSpec struct {
 
 type mountSpec struct{ name, dir string }
 
-// errVersion is what parseArgs returns for --version, as pflag.ErrHelp for --help: there is nothing to run.
-var errVersion = errors.New("version wanted")
-
 const (
 	minWrite     = 4 << 10
 	maxWrite     = 1 << 20 // what the kernel's default limit of 256 pages allows
@@ -86,7 +72,7 @@ const (
 
 // newFlags returns the flags and the configuration that they write to.
 func newFlags() (*pflag.FlagSet, *config) {
-	c := &config{cache: fusedispatcher.CacheAuto, maxWrite: defaultWrite, rpcSocket: rpc.DefaultSocket}
+	c := &config{cache: fusedispatcher.CacheAuto, maxWrite: defaultWrite}
 	fs := pflag.NewFlagSet(progName, pflag.ContinueOnError)
 	fs.SortFlags = false      // what everybody needs comes first in --help
 	fs.SetInterspersed(false) // no arguments are taken, so the first one is the mistake to report
@@ -100,13 +86,7 @@ func newFlags() (*pflag.FlagSet, *config) {
 		fs.BoolVar(on, name, false, help)
 		fs.Lookup(name).DefValue = "off"
 	}
-	// Asking for help or the version ends the parsing, so that what follows need not be right.
-	ask := func(name, short, help string, answer error) {
-		fs.BoolFuncP(name, short, help, func(string) error { return answer })
-	}
 
-	value("cpumask", "m", "the first CPU that the process may use",
-		"CPUs to run a reactor on, as a hex `MASK` or a list, e.g. 0x3 or [0,2-3]", setCpumask)
 	value("memfs", "", "none",
 		"create a memory file system, as in `NAME[,OPTION=N]`..., e.g. mem0 or mem0,size=4G,inodes=100000. The "+
 			"options are size (bytes, or with a suffix K, M, G or T; else half of the machine's memory) and inodes "+
@@ -142,13 +122,11 @@ func newFlags() (*pflag.FlagSet, *config) {
 	value("attr-timeout", "", "what --cache says",
 		"`SECONDS` for which the kernel may keep attributes, instead of what --cache says, e.g. 0",
 		setTimeout(func(c *config) *time.Duration { return &c.attrTimeout }))
-	value("mode", "", c.mode.String(),
+	value("mode", "", reactor.ModeHybrid.String(),
 		"`MODE` of an idle reactor: poll: it spins; interrupt: it sleeps at once; hybrid: it spins a while first, e.g. poll",
 		setMode)
 	value("max-write", "", "1M",
 		"longest write request in `BYTES`, a multiple of 4K from 4K to 1M, e.g. 128K", setMaxWrite)
-	toggle(&c.noLocks, "disable-cpumask-locks",
-		"do not claim the CPUs. Without this, who wants a CPU that another spdk_tgt has, or a program of SPDK, is told so")
 	toggle(&c.allowOther, "allow-other",
 		"let other users in. Mounts of root let everybody in anyway; for another user /etc/fuse.conf must say "+
 			"user_allow_other")
@@ -163,42 +141,7 @@ func newFlags() (*pflag.FlagSet, *config) {
 	toggle(&c.noPass, "no-passthrough",
 		"keep the kernel from reading and writing the files of --aio by itself, which it does unless the cache policy is "+
 			"none, if it is able to and spdk_tgt has CAP_SYS_ADMIN: a sandbox leaves that with --modcaps +sys_admin")
-	value("rpc-socket", "r", rpc.DefaultSocket+", if no other program has it",
-		"serve JSON-RPC at the Unix socket `PATH`, for SPDK's rpc.py and its like, e.g. /run/tgt.sock", setRPCSocket)
-	value("rpc-socket-mode", "", "as the umask has it",
-		"permission bits of the RPC socket, in octal, as in `MODE`: who may write to it may do everything, e.g. 660",
-		setRPCSocketMode)
-	// Without "[=true|false]", which would leave little room for the help of all.
-	on := func(name, help string, set func(on bool)) {
-		fs.BoolFunc(name, help, func(v string) error {
-			on, err := strconv.ParseBool(v)
-			set(on)
-			return err
-		})
-		fs.Lookup(name).DefValue = "off"
-	}
-	on("no-rpc-server", "serve no JSON-RPC, whatever --rpc-socket says", func(on bool) { c.noRPC = on })
-	value("rpcs-allowed", "", "all",
-		"serve these RPCs only, as in `NAME[,NAME]`..., e.g. spdk_get_version,fsdev_get_iostat", setRPCsAllowed)
-	on("wait-for-rpc",
-		"wait for the RPC framework_start_init before anything is brought up, so that it can be configured by RPC first",
-		func(on bool) { c.waitForRPC = on })
-	value("config", "c", "none",
-		"make the calls of the JSON configuration in `FILE` first, which is what rpc.py save_config writes and may have "+
-			"comments, e.g. tgt.json", setConfigFile)
-	fs.Func("json", "the name that SPDK has for --config, too", func(v string) error { return setConfigFile(c, v) })
-	fs.MarkHidden("json")
-	on("json-ignore-init-errors", "go on after calls of the configuration that fail",
-		func(on bool) { c.ignoreConfigErrors = on })
-	value("logflag", "L", "none",
-		"have the component `NAME`, or all, log what is for those who look for mistakes, e.g. rpc. May be repeated",
-		func(c *config, v string) error {
-			c.logFlags = append(c.logFlags, v)
-			return log.NewSettings().SetFlag(v)
-		})
-	on("silence-noticelog", "log warnings and errors only", func(on bool) { c.quiet = on })
-	ask("version", "v", "print the version and exit", errVersion)
-	ask("help", "h", "print this and exit", pflag.ErrHelp)
+	c.common = appflags.Add(fs)
 	return fs, c
 }
 
@@ -210,6 +153,7 @@ Serve file system devices to the kernel, until SIGINT or SIGTERM.
 
 Flags:
 %[2]s
+%[4]s
 Options of --aio:
 %[3]s
 Example: a memory file system of 4 GiB, served by two reactors:
@@ -221,22 +165,20 @@ What was made by RPC, as it was saved:
 
 Exit code: 0 after an orderly end, 1 if something failed, 2 for a wrong flag or
 value.
-`, progName, fs.FlagUsagesWrapped(helpColumns), aioOptionsHelp())
-}
-
-// printLevel is what flags say about the log. Who asks a component to say more wants to read it.
-func (c *config) printLevel() log.Level {
-	switch {
-	case len(c.logFlags) > 0:
-		return log.Debug
-	case c.quiet:
-		return log.Warn
-	}
-	return log.Notice
+`, progName, fs.FlagUsagesWrapped(helpColumns), aioOptionsHelp(), appflags.IgnoredHelp)
 }
 
 // parseArgs reads and checks the command line. Errors come without the program's name.
 func parseArgs(args []string) (*config, error) {
+	c, err := parseFlags(args)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.check()
+}
+
+// parseFlags is parseArgs without a look at anything outside of the program.
+func parseFlags(args []string) (*config, error) {
 	fs, c := newFlags()
 	if err := fs.Parse(args); err != nil {
 		return nil, err
@@ -244,64 +186,21 @@ func parseArgs(args []string) (*config, error) {
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q (see --help)", fs.Arg(0))
 	}
-	return c, c.check()
-}
-
-func setCpumask(c *config, v string) error {
-	mask, err := reactor.ParseCpuset(v)
-	if err != nil {
-		return err
+	var err error
+	if c.o, err = c.common.Options(); err != nil {
+		return nil, err
 	}
-	c.cpumask = mask
-	return nil
-}
-
-func setRPCSocket(c *config, v string) error {
-	if v == "" {
-		return errors.New("the path of the RPC socket is empty (to have none, see --no-rpc-server)")
+	if c.mode != nil {
+		c.o.Mode = *c.mode
 	}
-	abs, err := filepath.Abs(v)
-	if err != nil {
-		return err
-	}
-	c.rpcSocket, c.rpcSocketGiven = abs, true
-	return nil
-}
-
-func setRPCSocketMode(c *config, v string) error {
-	n, err := strconv.ParseUint(v, 8, 32)
-	if err != nil || n == 0 || n > 0o777 {
-		return fmt.Errorf("%q are not permission bits from 1 to 777", v)
-	}
-	c.rpcMode = os.FileMode(n)
-	return nil
-}
-
-// listenOptions says who may use the RPC socket.
-func (c *config) listenOptions() rpc.ListenOptions { return rpc.ListenOptions{Mode: c.rpcMode} }
-
-func setRPCsAllowed(c *config, v string) error {
-	c.rpcsAllowed = strings.Split(v, ",")
-	for _, name := range c.rpcsAllowed {
-		if _, ok := rpc.MethodStates(name); !ok {
-			return fmt.Errorf("there is no RPC %q", name)
-		}
-	}
-	return nil
-}
-
-func setConfigFile(c *config, v string) error {
-	if v == "" {
-		return errors.New("the name of the configuration is empty")
-	}
-	c.configFile = v
-	return nil
+	c.o.Name = progName
+	return c, nil
 }
 
 func setMode(c *config, v string) error {
 	for _, m := range reactor.Modes {
 		if m.String() == v {
-			c.mode = m
+			c.mode = &m
 			return nil
 		}
 	}
@@ -471,23 +370,12 @@ func parseSize(v string) (uint64, error) {
 
 // check looks at what flags mean together and outside of the program.
 func (c *config) check() error {
-	if c.cpumask != nil {
-		allowed, err := app.AllowedCPUs()
-		if err != nil {
-			return err
-		}
-		if err := app.CheckCPUs(c.cpumask, allowed); err != nil {
-			return fmt.Errorf("--cpumask: %w", err)
-		}
+	var err error
+	if c.o.RPCListen, err = c.common.ListenOptions(); err != nil {
+		return err
 	}
-	if c.sandbox == sandbox.Chroot && len(c.aio) != 1 && c.configFile == "" {
+	if c.sandbox == sandbox.Chroot && len(c.aio) != 1 && c.o.ConfigFile == "" {
 		return fmt.Errorf("--sandbox chroot wants one --aio, not %d: use namespace", len(c.aio))
-	}
-	if c.noRPC {
-		c.rpcSocket = ""
-	}
-	if c.noRPC && c.waitForRPC {
-		return errors.New("--wait-for-rpc: nobody can be waited for with --no-rpc-server")
 	}
 	devices := map[string]bool{}
 	names := append([]string(nil), c.null...)

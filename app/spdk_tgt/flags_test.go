@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/spf13/pflag"
 
 	"github.com/spdk-go/spdk-go/app"
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
+	"github.com/spdk-go/spdk-go/log"
 	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/reactor"
 	"github.com/spdk-go/spdk-go/rpc"
@@ -46,8 +49,8 @@ func TestParseArgs(t *testing.T) {
 			"--mount", "mem0=" + dir, "--mount=null0=" + dir2, "--cache", "always", "--mode=poll", "--max-write", "64K",
 			"--allow-other", "--stats", "--disable-cpumask-locks",
 		}, config{
-			cpumask: cpuset, mode: reactor.ModePoll, cache: fusedispatcher.CacheAlways, maxWrite: 64 << 10,
-			allowOther: true, stats: true, noLocks: true,
+			o:    app.Options{CPUMask: cpuset, Mode: reactor.ModePoll, DisableCPUMaskLocks: true},
+			mode: new(reactor.ModePoll), cache: fusedispatcher.CacheAlways, maxWrite: 64 << 10, allowOther: true, stats: true,
 			memfs:  []memfsSpec{{"mem0", 4 << 30, 1000}, {"mem1", 0, 0}},
 			null:   []string{"null0"},
 			mounts: []mountSpec{{"mem0", dir}, {"null0", dir2}},
@@ -76,21 +79,22 @@ func TestParseArgs(t *testing.T) {
 		{"RPC and configuration",
 			[]string{"-r", "/run/x.sock", "--rpc-socket-mode", "660", "--rpcs-allowed=rpc_get_methods,fuse_mount",
 				"--wait-for-rpc", "-c", "x.json", "--json-ignore-init-errors"},
-			config{rpcSocket: "/run/x.sock", rpcSocketGiven: true, rpcMode: 0o660, waitForRPC: true, configFile: "x.json",
-				rpcsAllowed: []string{"rpc_get_methods", "fuse_mount"}, ignoreConfigErrors: true}},
+			config{o: app.Options{RPCSocket: "/run/x.sock", RPCListen: rpc.ListenOptions{Mode: 0o660}, WaitForRPC: true,
+				ConfigFile: "x.json", RPCAllowlist: []string{"rpc_get_methods", "fuse_mount"}, IgnoreConfigErrors: true}}},
 		{"log", []string{"-L", "rpc", "--logflag=all", "--silence-noticelog"},
-			config{logFlags: []string{"rpc", "all"}, quiet: true}},
-		{"SPDK's other name", []string{"--json", "x.json"}, config{configFile: "x.json"}},
-		{"no RPC", []string{"--no-rpc-server", "-r", "/run/x.sock"}, config{rpcSocketGiven: true, noRPC: true}},
-		{"short flag", []string{"-m", mask}, config{cpumask: cpuset}},
-		{"short flag with its value", []string{"-m" + mask}, config{cpumask: cpuset}},
-		{"short flag with an equals sign", []string{"-m=" + mask}, config{cpumask: cpuset}},
-		{"long flag with an equals sign", []string{"--cpumask=" + mask}, config{cpumask: cpuset}},
+			config{o: app.Options{LogFlags: []string{"rpc", "all"}, PrintLevel: log.Debug}}},
+		{"SPDK's other name", []string{"--json", "x.json"}, config{o: app.Options{ConfigFile: "x.json"}}},
+		{"no RPC", []string{"--no-rpc-server", "-r", "/run/x.sock"}, config{}},
+		{"short flag", []string{"-m", mask}, config{o: app.Options{CPUMask: cpuset}}},
+		{"short flag with its value", []string{"-m" + mask}, config{o: app.Options{CPUMask: cpuset}}},
+		{"short flag with an equals sign", []string{"-m=" + mask}, config{o: app.Options{CPUMask: cpuset}}},
+		{"long flag with an equals sign", []string{"--cpumask=" + mask}, config{o: app.Options{CPUMask: cpuset}}},
 		{"switches off", []string{"--stats", "--allow-other=true", "--stats=false", "--allow-other=false"}, config{}},
 		{"switch takes no word", []string{"--stats", "--null", "n"}, config{stats: true, null: []string{"n"}}},
 		{"no passthrough", []string{"--no-passthrough"}, config{noPass: true}},
 		{"end of the flags", []string{"--stats", "--"}, config{stats: true}},
-		{"last one counts", []string{"--mode", "poll", "--mode", "hybrid"}, config{mode: reactor.ModeHybrid}},
+		{"last one counts", []string{"--mode", "poll", "--mode", "hybrid"}, config{mode: new(reactor.ModeHybrid)}},
+		{"interrupt mode", []string{"--interrupt-mode"}, config{o: app.Options{Mode: reactor.ModeInterrupt}}},
 		{"one device twice", []string{"--null", "n", "--mount", "n=" + dir, "--mount", "n=" + dir2},
 			config{null: []string{"n"}, mounts: []mountSpec{{"n", dir}, {"n", dir2}}}},
 		{"cache none", []string{"--cache", "none"}, config{cache: fusedispatcher.CacheNone}},
@@ -107,11 +111,12 @@ func TestParseArgs(t *testing.T) {
 			if test.want.maxWrite == 0 {
 				test.want.maxWrite = defaultWrite
 			}
-			if test.want.rpcSocket == "" && !test.want.noRPC {
-				test.want.rpcSocket = rpc.DefaultSocket
+			test.want.o.Name = progName
+			if test.want.o.RPCSocket == "" && !slices.Contains(test.args, "--no-rpc-server") {
+				test.want.o.RPCSocket, test.want.o.RPCSocketOptional = rpc.DefaultSocket, true
 			}
 			diff := cmp.Diff(&test.want, got, cmp.AllowUnexported(config{}, memfsSpec{}, aioSpec{}, mountSpec{},
-				reactor.Cpuset{}))
+				reactor.Cpuset{}), cmpopts.IgnoreFields(config{}, "common"))
 			if diff != "" {
 				t.Errorf("config (-want +got):\n%s", diff)
 			}

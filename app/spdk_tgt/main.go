@@ -17,13 +17,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/spdk-go/spdk-go/app"
+	"github.com/spdk-go/spdk-go/app/appflags"
 	"github.com/spdk-go/spdk-go/reactor"
 	"github.com/spdk-go/spdk-go/transport/fusedev"
 )
@@ -52,12 +52,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if s != nil && s.Outside {
 		return s.serveOutside(stderr)
 	}
-	cfg, err := parseArgs(args)
+	parse := parseArgs
+	if in != nil { // all has been checked before, and may be out of sight now
+		parse = parseFlags
+	}
+	cfg, err := parse(args)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
 		usage(stdout)
 		return exitOK
-	case errors.Is(err, errVersion):
+	case errors.Is(err, appflags.ErrVersion):
 		fmt.Fprintf(stdout, "%s: %s\n", progName, app.VersionString())
 		return exitOK
 	case err != nil:
@@ -76,32 +80,21 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	defer c.end(stderr)
-	tgt := &target{cfg: cfg, jail: c, stdout: stdout, stderr: stderr}
-	o := app.Options{
-		Name:                progName,
-		CPUMask:             cfg.cpumask,
-		Mode:                cfg.mode,
-		DisableCPUMaskLocks: cfg.noLocks,
-		CPUMaskLocksHeld:    c.hasLocks,
-		RPCSocket:           cfg.rpcSocket,
-		RPCSocketOptional:   !cfg.rpcSocketGiven,
-		RPCListen:           cfg.listenOptions(),
-		RPCAllowlist:        cfg.rpcsAllowed,
-		WaitForRPC:          cfg.waitForRPC,
-		ConfigFile:          cfg.configFile,
-		IgnoreConfigErrors:  cfg.ignoreConfigErrors,
-		PrintLevel:          cfg.printLevel(),
-		LogFlags:            cfg.logFlags,
-		Log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{
-			Level: slog.LevelDebug, // the application's settings decide
-		})),
-		Subsystems: c.subsystems(),
+	if notice := cfg.common.Notice(); notice != "" {
+		fmt.Fprintf(stderr, "%s: %s\n", progName, notice)
 	}
+	logger, logged := cfg.common.Log(stderr)
+	tgt := &target{cfg: cfg, jail: c, stdout: stdout, stderr: stderr, logged: logged}
+	o := cfg.o
+	o.CPUMaskLocksHeld = c.hasLocks
+	o.Log = logger
+	o.Subsystems = c.subsystems()
 	if c.closed() { // the application can open nothing of that itself
 		o.RPCSocket, o.RPCBound = "", c.socket
-		o.ConfigFile, o.Config, o.ConfigName = "", c.config, cfg.configFile
+		o.ConfigFile, o.Config, o.ConfigName = "", c.config, cfg.o.ConfigFile
 	}
 	err = app.Run(o, func(_ *reactor.Thread, a *app.App) error { return tgt.start(a) })
+	logged()
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
 		return exitFailed

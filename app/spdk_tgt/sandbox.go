@@ -158,7 +158,7 @@ func (c *containment) prepare(cfg *config) (err error) {
 		c.exports = append(c.exports, export{Given: a.opts.Root, ReadOnly: a.opts.ReadOnly})
 	}
 	c.options = cfg.sandboxOptions(c.mode)
-	if cfg.configFile != "" {
+	if cfg.o.ConfigFile != "" {
 		if err := c.readConfig(cfg); err != nil {
 			return err
 		}
@@ -173,12 +173,12 @@ func (c *containment) prepare(cfg *config) (err error) {
 	if c.mode == sandbox.Chroot && len(c.exports) != 1 {
 		return fmt.Errorf("--sandbox chroot wants one directory to export, not %d: use namespace", len(c.exports))
 	}
-	if cfg.rpcSocket == "" {
+	if cfg.o.RPCSocket == "" {
 		return nil
 	}
-	c.socket, err = rpc.Bind(cfg.rpcSocket, cfg.listenOptions())
+	c.socket, err = rpc.Bind(cfg.o.RPCSocket, cfg.o.RPCListen)
 	switch {
-	case err != nil && (cfg.rpcSocketGiven || cfg.waitForRPC):
+	case err != nil && (!cfg.o.RPCSocketOptional || cfg.o.WaitForRPC):
 		return err
 	case err != nil:
 		c.noSocket = oneLine(err)
@@ -194,8 +194,8 @@ func (c *containment) enter(cfg *config) (err error) {
 		if c.socket != nil {
 			files = c.socket.Files()
 		}
-		if !cfg.noLocks {
-			if locks, err = takeLocks(cfg.cpumask); err != nil {
+		if !cfg.o.DisableCPUMaskLocks {
+			if locks, err = takeLocks(cfg.o.CPUMask); err != nil {
 				return err
 			}
 			inside.HasLocks = true
@@ -272,7 +272,7 @@ func containInside(cfg *config, in *sandbox.Inside, s *stage) (c *containment, e
 		}
 	}
 	if s.Config != 0 {
-		f := os.NewFile(uintptr(s.Config), cfg.configFile)
+		f := os.NewFile(uintptr(s.Config), cfg.o.ConfigFile)
 		defer f.Close()
 		if c.config, err = io.ReadAll(f); err != nil {
 			return c, err

@@ -24,6 +24,7 @@ type target struct {
 	jail   *containment
 	stdout io.Writer
 	stderr io.Writer
+	logged func() // has the log written, for the end
 
 	a       *app.App
 	mounts  []*fusemount.Mount // those of the command line
@@ -177,6 +178,7 @@ func (tg *target) deleteDevices(devices []device) {
 			fmt.Fprintf(tg.stderr, "%s: delete %s: %v\n", progName, d.name, err)
 		}
 		if errors.Is(err, syscall.ETIMEDOUT) {
+			tg.logged()
 			os.Exit(exitFailed) // the rest would wait for it too
 		}
 	}
@@ -195,6 +197,7 @@ func (tg *target) unmountAll(mounts *fusemount.Manager) {
 		// process.
 		tg.reportHangs()
 		fmt.Fprintf(tg.stderr, "%s: %s; giving up\n", progName, oneLine(err))
+		tg.logged()
 		os.Exit(exitFailed)
 	}
 	tg.printStats(list)
