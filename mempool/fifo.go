@@ -47,6 +47,9 @@ func (f *FIFO[T]) Drop(front *T) {
 	f.head++
 }
 
+// Taken returns how many values have been taken off ever. Not in SPDK.
+func (f *FIFO[T]) Taken() uint64 { return uint64(f.head) }
+
 // At returns the value that Pop would return after i others. Not in SPDK.
 func (f *FIFO[T]) At(i int) T { return f.buf[(f.head+uint(i))&uint(len(f.buf)-1)] }
 
@@ -63,10 +66,8 @@ func (f *FIFO[T]) Pop() T {
 //go:noinline
 func (f *FIFO[T]) grow() {
 	buf := make([]T, max(16, 2*len(f.buf)))
-	for i := range f.Len() {
-		buf[i] = f.buf[(f.head+uint(i))&uint(len(f.buf)-1)]
+	for i := f.head; i != f.tail; i++ {
+		buf[i&uint(len(buf)-1)] = f.buf[i&uint(len(f.buf)-1)]
 	}
-	f.tail -= f.head
-	f.head = 0
 	f.buf = buf
 }

@@ -134,6 +134,9 @@ func (q *MPSC[T]) Empty() bool { return q.tail.Load()&^closedBit == q.next }
 // SPDK: spdk_ring_count
 func (q *MPSC[T]) Count() int { return int(q.tail.Load()&^closedBit - q.head.Load()) }
 
+// Popped returns how many values have been popped ever. Owner only. Not in SPDK.
+func (q *MPSC[T]) Popped() uint64 { return q.next }
+
 // Close makes further pushes fail with [Closed], if the ring is empty; otherwise it
 // reports false and changes nothing. Owner only. Not in SPDK, where a message to an exited
 // thread aborts the process.

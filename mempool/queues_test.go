@@ -108,8 +108,8 @@ func TestFIFOKeepsOrderAcrossGrowth(t *testing.T) {
 		}
 		want++
 	}
-	if want != next {
-		t.Errorf("%d of %d values came out", want, next)
+	if want != next || f.Taken() != uint64(next) {
+		t.Errorf("%d of %d values came out, %d were counted", want, next, f.Taken())
 	}
 }
 

@@ -15,6 +15,7 @@ type mailbox[M any] struct {
 	ring  mempool.MPSC[M]
 	local mempool.FIFO[M]
 	size  int
+	moved uint64       // from the ring to the local queue
 	batch [batchSize]M // being run
 }
 
@@ -35,6 +36,7 @@ func (b *mailbox[M]) makeLocalRoom() bool {
 	var m M
 	for b.local.Len() < b.size && b.ring.Pop(&m) {
 		b.local.Push(m)
+		b.moved++
 	}
 	b.ring.Release()
 	return b.hasLocalRoom()
@@ -47,6 +49,9 @@ func (b *mailbox[M]) ready() bool { return b.local.Len() > 0 || b.ring.Ready() }
 func (b *mailbox[M]) empty() bool { return b.local.Len() == 0 && b.ring.Empty() }
 
 func (b *mailbox[M]) count() int { return b.local.Len() + b.ring.Count() }
+
+// taken returns how many values the owner has taken out to run them. Owner only.
+func (b *mailbox[M]) taken() uint64 { return b.local.Taken() + b.ring.Popped() - b.moved }
 
 // take moves at most limit values from the ring to the batch and returns it, nothing while the
 // local queue has any; the owner runs it and calls done. All are taken before the first runs,

@@ -73,6 +73,12 @@ func (t *Thread) Defer(fn MsgFunc, ctx any) {
 	m.fn, m.ctx = fn, ctx
 }
 
+// Messages returns how many messages t has taken to run them, and how many are in its queues, those of this round's
+// batch included. Critical and deferred ones do not count. The queues know both: nothing is counted for it. On t only.
+//
+// Not in SPDK.
+func (t *Thread) Messages() (run uint64, waiting int) { return t.msgs.taken(), t.msgs.count() }
+
 // SendCriticalMsg has fn called on t before anything else. There is one slot: EBUSY says
 // that an earlier critical message has not run yet. Any goroutine may call it.
 //

@@ -176,6 +176,39 @@ func TestOrderOfOneSenderAcrossBothQueues(t *testing.T) {
 	}
 }
 
+// A message counts once, whichever way it took: through the ring, the local queue, or from one to the other.
+func TestMessagesAreCounted(t *testing.T) {
+	h := reactortest.New(t, 2)
+	a, b := h.Threads[0], h.Threads[1]
+	nothing := func(*reactor.Thread, any) {}
+	check := func(what string, run uint64, waiting int) {
+		t.Helper()
+		if r, w := a.Messages(); r != run || w != waiting {
+			t.Errorf("%s: %d run and %d waiting, want %d and %d", what, r, w, run, waiting)
+		}
+	}
+	check("at first", 0, 0)
+	for range 10 {
+		a.SendMsg(nothing, nil)
+	}
+	check("sent", 0, 10)
+	a.Poll(0, 0)
+	check("a round", 8, 2)
+	for range 20 { // the first moves what is in the ring, and the local queue has to grow
+		a.SendMsgFrom(b, nothing, nil)
+	}
+	check("sent from a neighbour", 8, 22)
+	a.SendMsg(nothing, nil)
+	check("and from elsewhere", 8, 23)
+	for range 3 {
+		h.PollThread(0)
+	}
+	check("all run", 31, 0)
+	a.Defer(nothing, nil)
+	h.PollThread(0)
+	check("a deferred one", 31, 0)
+}
+
 func TestDeferRunsBeforeMessagesAndAllAtOnce(t *testing.T) {
 	h := reactortest.New(t, 1)
 	th := h.Threads[0]
