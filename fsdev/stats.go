@@ -70,7 +70,9 @@ func (s *Stats) add(o *Stats) {
 		s.Histograms = &Histograms{}
 	}
 	for i := range s.Histograms {
-		s.Histograms[i].add(&o.Histograms[i])
+		if o.Ops[i].Count > 0 {
+			s.Histograms[i].add(&o.Histograms[i])
+		}
 	}
 }
 
@@ -97,6 +99,21 @@ type DeviceStats struct {
 //
 // Not in SPDK: modelled on spdk_bdev_get_device_stat_cb.
 type StatsFunc func(t *reactor.Thread, ctx any, s *DeviceStats, errno syscall.Errno)
+
+// IOPoolLevel returns how many [IO] there are, and how many of them are neither in use nor in a thread's cache; 0 and 0
+// while the layer is not initialised. It takes the pool's lock for a moment: call it on a thread, so that who holds the
+// lock has a CPU.
+//
+// SPDK: spdk_mempool_count of g_fsdev_mgr.fsdev_io_pool
+func IOPoolLevel(t *reactor.Thread) (size, free int) {
+	m := managerOf(t.Framework())
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.pool == nil {
+		return 0, 0
+	}
+	return m.pool.Size(), m.pool.Count()
+}
 
 // channelStats are the counts of a channel, its thread's.
 type channelStats struct {
@@ -132,8 +149,14 @@ func (d *Desc) ChannelStats(ch *iochannel.Channel, s *Stats) {
 
 func (st *channelState) copyStats(s *Stats) {
 	*s = Stats{Ops: st.stats.ops, NoIO: st.stats.noIO, InFlight: st.inFlight}
-	if st.stats.hist != nil {
-		s.Histograms = new(*st.stats.hist)
+	if st.stats.hist == nil {
+		return
+	}
+	s.Histograms = &Histograms{}
+	for i := range s.Histograms {
+		if s.Ops[i].Count > 0 { // of most operations there are none, and a reactor does this
+			s.Histograms[i] = st.stats.hist[i]
+		}
 	}
 }
 

@@ -106,8 +106,14 @@ func TestStatsOfAChannel(t *testing.T) {
 	if got.Ops[fsdev.IOUmount].Count != 64 || got.NoIO != 1 || got.InFlight != 64 {
 		t.Errorf("%d completed, %d in flight, %d without an IO", got.Ops[fsdev.IOUmount].Count, got.InFlight, got.NoIO)
 	}
+	if size, free := fsdev.IOPoolLevel(o.t); size != 64 || free != 0 {
+		t.Errorf("%d of %d IO are free", free, size)
+	}
 	o.dev.completeAll(0)
 	o.PollThreads()
+	if size, free := fsdev.IOPoolLevel(o.t); size != 64 || free < 64-16 {
+		t.Errorf("%d of %d IO are free at the end", free, size)
+	}
 	o.desc.ChannelStats(o.ch, &got)
 	if got.Ops[fsdev.IOUmount].Count != 128 || got.InFlight != 0 {
 		t.Errorf("at the end: %d completed, %d in flight", got.Ops[fsdev.IOUmount].Count, got.InFlight)

@@ -213,6 +213,31 @@ func TestFinishWaitsForChannels(t *testing.T) {
 	b.CheckExit()
 }
 
+func TestLevels(t *testing.T) {
+	b := newBench(t, 2, 16)
+	want := func(smallFree, waiting int) {
+		t.Helper()
+		s, l, errno := Levels(b.Framework)
+		if diff := cmp.Diff([]PoolLevel{{4096, 16, smallFree, waiting}, {8192, 16, 12, 0}}, []PoolLevel{s, l}); diff != "" ||
+			errno != 0 {
+			t.Errorf("%v %s", errno, diff)
+		}
+	}
+	idle, ch := b.open(1, 4), b.open(0, 0)
+	want(12, 0) // the others are in the cache
+	held := hold(t, ch, 1, 12)
+	want(0, 0)
+	e := take(ch, 1)
+	want(0, 1)
+	ch.EntryAbort(&e.Entry)
+	put(ch, held...)
+	want(12, 0)
+	b.mustFinish(idle, ch)
+	if _, _, errno := Levels(b.Framework); errno != syscall.ENODEV {
+		t.Errorf("after Finish: %v", errno)
+	}
+}
+
 func TestStats(t *testing.T) {
 	b := newBench(t, 2, 16)
 	if err := RegisterModule(b.Framework, "other"); err != nil {

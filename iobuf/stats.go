@@ -22,6 +22,33 @@ func (s *PoolStats) addCounts(o *PoolStats) {
 	s.Retry += o.Retry
 }
 
+// PoolLevel says how full the pool of one size of buffers is.
+//
+// Not in SPDK: spdk_iobuf_get_stats tells what was got, not what is left.
+type PoolLevel struct {
+	BufSize int // bytes
+	Count   int // buffers that there are
+	Free    int // of them, those that are neither with a user nor in a thread's cache
+	Waiting int // threads where somebody waits for one
+}
+
+// Levels returns how full the pools are at the moment, or ENODEV if iobuf is not initialized. Any goroutine.
+//
+// Not in SPDK.
+func Levels(f *reactor.Framework) (smalls, larges PoolLevel, errno syscall.Errno) {
+	m := managerOf(f)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.io == nil {
+		return smalls, larges, syscall.ENODEV
+	}
+	return m.io.pools[small].level(), m.io.pools[large].level(), 0
+}
+
+func (p *pool) level() PoolLevel {
+	return PoolLevel{BufSize: p.size, Count: len(p.bufs), Free: p.ring.Count(), Waiting: int(p.waiting.Load())}
+}
+
 // ModuleStats is what one module did, on all threads. SPDK: struct spdk_iobuf_module_stats
 type ModuleStats struct {
 	Module string

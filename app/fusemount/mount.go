@@ -66,8 +66,11 @@ type Mount struct {
 
 // Stats is what has been done for a mount.
 type Stats struct {
-	Requests fusedispatcher.Stats
-	Queues   []fusedev.QueueStats // one per reactor
+	Requests   fusedispatcher.Stats
+	Queues     []fusedev.QueueStats // one per reactor
+	Notify     fusedev.NotifyStats
+	Backing    fusedev.BackingStats
+	LogDropped uint64 // lines that the limit of the transport's log kept back
 }
 
 var managerKey = reactor.NewExtKey()
@@ -256,6 +259,7 @@ func (mt *Mount) Stats() Stats {
 
 func (mt *Mount) readStats() (s Stats) {
 	s.Queues, _ = mt.session.Stats()
+	s.Notify, s.Backing, s.LogDropped = mt.session.NotifyStats(), mt.session.BackingStats(), mt.session.LogDropped()
 	app.CallAsync(mt.m.a.Thread(), func(t *reactor.Thread, done func()) {
 		mt.disp.Stats(t, func(_ *reactor.Thread, _ any, st *fusedispatcher.Stats) {
 			s.Requests = *st

@@ -457,6 +457,9 @@ func (s *Session) NotifyStats() NotifyStats {
 	return s.notifier.stats()
 }
 
+// LogDropped returns how many lines of the log have not been written, because there were too many.
+func (s *Session) LogDropped() uint64 { return s.log.Dropped() }
+
 // call is a function on its way to a queue's thread.
 type call struct {
 	q    *queue
