@@ -33,6 +33,10 @@ var directDependencies = []dependency{
 	// A distribution over nine orders of magnitude, in fixed memory and without allocation, so that a reactor can record
 	// it, in the form in which others publish theirs. Only programs that measure have one.
 	{path: "github.com/HdrHistogram/hdrhistogram-go", only: "app"},
+	// Prometheus's formats, and what it is used to hear of the Go run-time. Only app/metrics speaks them: who builds an
+	// application without it has neither this nor an HTTP server in the program.
+	{path: "github.com/prometheus/client_golang", only: "app"},
+	{path: "github.com/prometheus/common", only: "app"},
 }
 
 // room is a row of the import table: what the files at and below dir may import, apart from the standard library and
