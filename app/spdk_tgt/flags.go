@@ -15,6 +15,7 @@ import (
 
 	"github.com/spdk-go/spdk-go/app"
 	"github.com/spdk-go/spdk-go/app/appflags"
+	"github.com/spdk-go/spdk-go/app/metrics"
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
 	"github.com/spdk-go/spdk-go/internal/sandbox"
 	"github.com/spdk-go/spdk-go/modules/aio"
@@ -46,6 +47,7 @@ type config struct {
 	null                       []string
 	aio                        []aioSpec
 	mounts                     []mountSpec
+	metrics                    *metrics.Address // nil: not served
 }
 
 type memfsSpec struct {
@@ -141,6 +143,10 @@ func newFlags() (*pflag.FlagSet, *config) {
 	toggle(&c.noPass, "no-passthrough",
 		"keep the kernel from reading and writing the files of --aio by itself, which it does unless the cache policy is "+
 			"none, if it is able to and spdk_tgt has CAP_SYS_ADMIN: a sandbox leaves that with --modcaps +sys_admin")
+	value("metrics", "", "none",
+		"serve metrics in the formats of Prometheus, and a page that draws them, at `ADDR` of this machine: "+
+			"127.0.0.1:PORT, [::1]:PORT or unix:PATH, the last perhaps with ,mode=OCTAL. It has all devices count latencies, "+
+			"e.g. 127.0.0.1:9464", setMetrics)
 	c.common = appflags.Add(fs)
 	return fs, c
 }

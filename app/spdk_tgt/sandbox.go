@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -301,6 +302,9 @@ func (c *config) containment() (*containment, error) {
 	var err error
 	if k.mode, err = k.mode.Choose(); err != nil {
 		return nil, fmt.Errorf("--sandbox: %w", err)
+	}
+	if k.closed() && c.metrics != nil {
+		return nil, errors.New("metrics are not for a sandbox, which has no sockets: use --sandbox none --seccomp none")
 	}
 	return k, nil
 }

@@ -71,6 +71,9 @@ func (tg *target) run(ctx context.Context) (err error) {
 		}
 		tg.mounts = append(tg.mounts, mt)
 	}
+	if err := tg.startMetrics(); err != nil {
+		return err
+	}
 	tg.ready = true
 	tg.sayReady(mounts)
 	<-ctx.Done()
