@@ -108,7 +108,8 @@ type queue struct {
 	patience   int    // how often to look for what the kernel has yet to give back
 
 	control control
-	probing bool // see answerProbe
+	probing bool    // see answerProbe
+	watcher Watcher // nil: nobody wants to know
 	stats   QueueStats
 	log     *log.Limiter // what the operator should know
 }
@@ -237,6 +238,9 @@ func (q *queue) take(n int) {
 		return
 	}
 	h := *fuseabi.Overlay[fuseabi.InHeader](q.buf)
+	if q.watcher != nil {
+		q.watcher.Read(h.Unique)
+	}
 	sl := q.getSlot(h.Opcode, n)
 	sl.busy = true
 	sl.unique = h.Unique
@@ -407,6 +411,9 @@ func (q *queue) finish(sl *slot, errno syscall.Errno, replyLen uint32) {
 // write sends a reply. A reply that the kernel does not understand is followed by one that it does, since whoever
 // waits for it would wait forever.
 func (q *queue) write(sl *slot, reply []byte) {
+	if q.watcher != nil {
+		q.watcher.Reply(sl.unique)
+	}
 	err := q.send(reply)
 	switch err {
 	case nil:
