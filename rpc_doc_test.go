@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	_ "github.com/spdk-go/spdk-go/app" // each brings its RPCs
+	_ "github.com/spdk-go/spdk-go/app/ebpf"
 	_ "github.com/spdk-go/spdk-go/app/fusemount"
 	_ "github.com/spdk-go/spdk-go/app/metrics"
 	_ "github.com/spdk-go/spdk-go/modules/aio"

@@ -47,6 +47,7 @@ type Manager struct {
 
 	mu      sync.Mutex
 	report  func(text string)
+	mounted func()
 	threads []*reactor.Thread // one per reactor, for the queues of the mounts
 	mounts  []*Mount
 }
@@ -170,8 +171,12 @@ func (m *Manager) Mount(ctx context.Context, o Options) (*Mount, error) {
 	}
 	m.mu.Lock()
 	m.mounts = append(m.mounts, mt)
+	fn := m.mounted
 	m.mu.Unlock()
 	m.a.Notify().Send(app.NotifyFuseMount, o.Dir)
+	if fn != nil {
+		fn()
+	}
 	go mt.watch()
 	return mt, nil
 }
@@ -182,6 +187,20 @@ func (m *Manager) Mounts() []*Mount {
 	defer m.mu.Unlock()
 	return slices.Clone(m.mounts)
 }
+
+// OnMount has fn called after each Mount from now on, by its caller and before it returns; nil ends that.
+func (m *Manager) OnMount(fn func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mounted = fn
+}
+
+// Connection returns the kernel's number of the mount's connection, as in /sys/fs/fuse/connections; see
+// fusedev.Session.Connection.
+func (mt *Mount) Connection() (number uint32, ok bool) { return mt.session.Connection() }
+
+// Watch has w told of the mount's requests from now on, nil: nobody; see fusedev.Session.Watch.
+func (mt *Mount) Watch(w fusedev.Watcher) error { return mt.session.Watch(w) }
 
 // Find returns what is mounted on a directory, nil if nothing is.
 func (m *Manager) Find(dir string) *Mount {
