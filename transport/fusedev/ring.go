@@ -277,6 +277,9 @@ func (r *ring) take(e *entry) {
 	args := int(h.Len) - inHeaderSize - payload
 	sl.unique, sl.opcode, sl.busy = h.Unique, h.Opcode, true
 	r.q.inFlight++
+	if r.q.watcher != nil {
+		r.q.watcher.Read(h.Unique)
+	}
 	r.q.stats.Requests++
 	r.q.stats.ByRing++
 	r.q.stats.BytesIn += uint64(h.Len)
@@ -360,6 +363,9 @@ func (r *ring) commit(e *entry, errno syscall.Errno, n uint32) {
 		n = outHeaderSize
 		*fuseabi.Overlay[fuseabi.OutHeader](e.header.InOut[:]) = fuseabi.OutHeader{Len: n, Error: -int32(errno),
 			Unique: sl.unique}
+	}
+	if r.q.watcher != nil {
+		r.q.watcher.Reply(sl.unique)
 	}
 	e.header.RingEntInOut.PayloadSz = n - outHeaderSize
 	r.q.stats.Replies++

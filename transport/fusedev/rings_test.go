@@ -75,6 +75,7 @@ func TestByRing(t *testing.T) {
 		{"ByteRangeLocksOfAKernel", TestByteRangeLocksOfAKernel},
 		{"TmpfileOfAKernel", TestTmpfileOfAKernel},
 		{"CopyFileRangeOfAKernel", TestCopyFileRangeOfAKernel},
+		{"SessionWatch", TestSessionWatch},
 		{"PollOfAKernel", TestPollOfAKernel},
 		{"NoPollByDefault", TestNoPollByDefault},
 		{"NotifyInvalInode", TestNotifyInvalInode},
