@@ -72,6 +72,8 @@ func TestTidyRules(t *testing.T) {
 		{"pflag in the integration tests", checkImports, "test/integration/a_test.go",
 			`package integration; import "github.com/spf13/pflag"`, "may not"},
 		{"pflag at the root", checkImports, "a.go", `package spdkgo; import "github.com/spf13/pflag"`, "may not"},
+		{"cobra in the program with commands", checkImports, "app/spdk_rpc/a.go",
+			`package main; import "github.com/spf13/cobra"`, ""},
 		{"another foreign flag library", checkImports, "app/spdk_tgt/a.go",
 			`package main; import "github.com/spf13/cobra"`, "may not"},
 
