@@ -81,44 +81,70 @@ func SaveSubsystemConfig(ctx context.Context, c *Client, name string) (*Subsyste
 //
 // SPDK: load_config of rpc.py
 func LoadConfig(ctx context.Context, c *Client, cfg *Config) (left int, err error) {
-	var all []string
-	if err := c.Call(ctx, "rpc_get_methods", getMethodsParams{IncludeAliases: true}, &all); err != nil {
+	todo, err := cfg.known(ctx, c)
+	if err != nil {
 		return 0, err
 	}
-	var todo []ConfigEntry
-	for _, s := range cfg.Subsystems {
-		for _, e := range s.Config {
-			for _, call := range e.Calls {
-				if !slices.Contains(all, call.Method) {
-					return 0, fmt.Errorf("rpc: line %d: the application has no method %s", call.Line, call.Method)
-				}
-			}
-			todo = append(todo, e)
-		}
-	}
 	for {
-		var current []string
-		if err := c.Call(ctx, "rpc_get_methods", getMethodsParams{true, true}, &current); err != nil {
+		var mayStart bool
+		if todo, mayStart, err = makeCurrent(ctx, c, todo); err != nil || !mayStart {
 			return len(todo), err
-		}
-		var rest []ConfigEntry
-		for i, e := range todo {
-			if slices.ContainsFunc(e.Calls, func(call ConfigCall) bool { return !slices.Contains(current, call.Method) }) {
-				rest = append(rest, e)
-				continue
-			}
-			if err := e.make(ctx, c); err != nil {
-				return len(rest) + len(todo) - i, err
-			}
-		}
-		todo = rest
-		if !slices.Contains(current, "framework_start_init") {
-			return len(todo), nil
 		}
 		if err := c.Call(ctx, "framework_start_init", nil, nil); err != nil {
 			return len(todo), err
 		}
 	}
+}
+
+// LoadSubsystemConfig is [LoadConfig] without framework_start_init: calls that cannot be made in the state that the
+// application is in are left.
+//
+// SPDK: load_subsystem_config of rpc.py
+func LoadSubsystemConfig(ctx context.Context, c *Client, cfg *Config) (left int, err error) {
+	todo, err := cfg.known(ctx, c)
+	if err != nil {
+		return 0, err
+	}
+	todo, _, err = makeCurrent(ctx, c, todo)
+	return len(todo), err
+}
+
+// known lists what is to be done, if the application has all the methods.
+func (c *Config) known(ctx context.Context, client *Client) (todo []ConfigEntry, err error) {
+	var all []string
+	if err := client.Call(ctx, "rpc_get_methods", getMethodsParams{IncludeAliases: true}, &all); err != nil {
+		return nil, err
+	}
+	for _, s := range c.Subsystems {
+		for _, e := range s.Config {
+			for _, call := range e.Calls {
+				if !slices.Contains(all, call.Method) {
+					return nil, fmt.Errorf("rpc: line %d: the application has no method %s", call.Line, call.Method)
+				}
+			}
+			todo = append(todo, e)
+		}
+	}
+	return todo, nil
+}
+
+// makeCurrent makes the calls of the application's state and returns the others, and whether it waits to be started.
+// After an error the one that failed is among the others.
+func makeCurrent(ctx context.Context, c *Client, todo []ConfigEntry) (rest []ConfigEntry, mayStart bool, err error) {
+	var current []string
+	if err := c.Call(ctx, "rpc_get_methods", getMethodsParams{true, true}, &current); err != nil {
+		return todo, false, err
+	}
+	for i, e := range todo {
+		if slices.ContainsFunc(e.Calls, func(call ConfigCall) bool { return !slices.Contains(current, call.Method) }) {
+			rest = append(rest, e)
+			continue
+		}
+		if err := e.make(ctx, c); err != nil {
+			return append(rest, todo[i:]...), false, err
+		}
+	}
+	return rest, slices.Contains(current, "framework_start_init"), nil
 }
 
 func (e *ConfigEntry) make(ctx context.Context, c *Client) error {
