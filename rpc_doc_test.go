@@ -21,6 +21,12 @@ What spdk_tgt answers at its RPC socket (-r, /var/tmp/spdk.sock if left out) to 
 Go, and to whatever else speaks JSON-RPC 2.0. The same as JSON Schema: rpc.schema.json. Errors have the codes of
 JSON-RPC, -1 for a call in the wrong state, or a negative errno. Methods of SPDK have SPDK's parameters and results,
 perhaps with more behind them. An application of your own has the methods of the packages that it imports.
+
+spdk_rpc has a command for each, with parameters as flags or, those that a method wants, in order: "spdk_rpc
+fsdev_memfs_create mem0 --size 64M". It prints tables, or JSON (--json), or the request alone (--dry-run); --help of a
+command tells what this page does. save_config and load_config write and read configurations, call is for methods
+that only the application knows, completion for bash, zsh and fish. It ends with 0 after success, 1 if it was refused,
+2 for a wrong command line, 3 without a connection or an answer.
 `
 
 // TestRPCDoc wants docs/rpc.md and docs/rpc.schema.json to describe the RPCs as they are, and each to be described.
