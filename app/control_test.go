@@ -108,7 +108,12 @@ func TestWaitForRPC(t *testing.T) {
 	r.call("iobuf_set_options", object{"small_pool_count": 256, "large_pool_count": 16})
 	r.call("fsdev_set_opts", object{"fsdev_io_pool_size": 2048, "fsdev_io_cache_size": 64})
 	r.call("framework_set_scheduler", object{"name": "dynamic", "period": 500000, "load_limit": 30})
-	r.call("scheduler_set_options", object{"scheduling_core": 1, "isolated_core_mask": "0x1"})
+	for _, mask := range []string{"0x1", "0x0", "0", "0x1"} { // none is a mask too
+		r.call("scheduler_set_options", object{"scheduling_core": 1, "isolated_core_mask": mask})
+	}
+	if err := r.try("scheduler_set_options", object{"isolated_core_mask": "0x"}, nil); err == nil {
+		t.Error("0x is a mask")
+	}
 	if err := r.try("scheduler_set_options", object{"isolated_core_mask": "0x2"}, nil); err == nil {
 		t.Error("the scheduling core is isolated")
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spdk-go/spdk-go/fsdev"
@@ -160,6 +161,18 @@ type schedulerOptions struct {
 	IsolatedMask   string  `json:"isolated_core_mask,omitempty" doc:"cores that it moves nothing to or from"`
 }
 
+// parseIsolated reads a mask of cores, of which there may be none.
+func parseIsolated(text string) (mask reactor.Cpuset, err error) {
+	if digits := strings.TrimPrefix(text, "0x"); digits != "" && strings.Trim(digits, "0") == "" {
+		return mask, nil
+	}
+	parsed, err := reactor.ParseCpuset(text)
+	if err != nil {
+		return mask, err
+	}
+	return *parsed, nil
+}
+
 func setSchedulerOptions(t *reactor.Thread, req *rpc.Request[schedulerOptions, bool]) {
 	fw := t.Framework()
 	core := fw.SchedulingCore()
@@ -169,10 +182,7 @@ func setSchedulerOptions(t *reactor.Thread, req *rpc.Request[schedulerOptions, b
 	isolated := fw.IsolatedCores()
 	var err error
 	if text := req.Params.IsolatedMask; text != "" {
-		var mask *reactor.Cpuset
-		if mask, err = reactor.ParseCpuset(text); err == nil {
-			isolated = *mask
-		}
+		isolated, err = parseIsolated(text)
 	}
 	switch {
 	case err != nil:
