@@ -33,6 +33,10 @@ var directDependencies = []dependency{
 	// Some sixty commands made from the RPCs, each with flags, help and completion in three shells: cobra does what is the
 	// same for all of them, and its completion scripts alone are more than the rest of spdk_rpc.
 	{path: "github.com/spf13/cobra", only: "app/spdk_rpc"},
+	// A screen of text that is drawn again only where it has changed, on every terminal, with keys, popups and lines to
+	// type in. Only spdk_top has one.
+	{path: "github.com/rivo/tview", only: "app/spdk_top"},
+	{path: "github.com/gdamore/tcell/v2", only: "app/spdk_top"},
 	// A distribution over nine orders of magnitude, in fixed memory and without allocation, so that a reactor can record
 	// it, in the form in which others publish theirs. Only programs that measure have one.
 	{path: "github.com/HdrHistogram/hdrhistogram-go", only: "app"},

@@ -74,6 +74,8 @@ func TestTidyRules(t *testing.T) {
 		{"pflag at the root", checkImports, "a.go", `package spdkgo; import "github.com/spf13/pflag"`, "may not"},
 		{"cobra in the program with commands", checkImports, "app/spdk_rpc/a.go",
 			`package main; import "github.com/spf13/cobra"`, ""},
+		{"tview elsewhere", checkImports, "app/spdk_rpc/a.go",
+			`package main; import "github.com/rivo/tview"`, "may not"},
 		{"another foreign flag library", checkImports, "app/spdk_tgt/a.go",
 			`package main; import "github.com/spf13/cobra"`, "may not"},
 
