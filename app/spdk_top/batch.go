@@ -56,9 +56,12 @@ func (b *batch) run(ctx context.Context, w io.Writer) error {
 // page writes the tabs one below the other, those that are alone without a title.
 func (b *batch) page(s *span) string {
 	var out strings.Builder
-	for i, t := range b.tabs {
+	for _, t := range b.tabs {
 		if len(b.tabs) > 1 {
-			if i > 0 {
+			if !t.offered(s.cur) {
+				continue
+			}
+			if out.Len() > 0 {
 				out.WriteByte('\n')
 			}
 			fmt.Fprintf(&out, "%s:\n", t.title)

@@ -98,3 +98,44 @@ func takeAt(t *testing.T, n, share int) *sample {
 	s.at = time.Date(2026, 1, 2, 3, 4, n, 0, time.UTC)
 	return s
 }
+
+// kernelAt is what the kernel has found out of that application, having watched from the beginning: core 0 loses 50 ms
+// of each second from the 10th on.
+func kernelAt(n int) string {
+	const ms = 1000000
+	histogram := func(count, ns int) string {
+		return fmt.Sprintf(`{"count":%d,"sum_ns":%d,"max_ns":%d,"p50_ns":1,"p99_ns":1,"buckets":[
+			{"below_ns":%d,"count":%d}]}`, count, count*ns, ns, 2*ns, count)
+	}
+	reactor := func(core, preempted, voluntary int, state, takers string) string {
+		return fmt.Sprintf(`{"lcore":%d,"tid":%d,"state":%q,"state_ns":%d,"preempted_ns":1,"voluntary_ns":1,"runqueue_ns":1,
+			"preempted":%s,"voluntary":%s,"runqueue":%s,"takers":[%s],"other_ns":0}`, core, 4712+core, state, 3*ms,
+			histogram(preempted, 8*ms), histogram(voluntary, 4*ms), histogram(preempted, 2*ms), takers)
+	}
+	takers := fmt.Sprintf(`{"comm":"fio","pid":99,"ns":%d,"count":%d},{"comm":"kworker/0:1","pid":12,"ns":%d,"count":%d},
+		{"comm":"old","pid":13,"ns":7,"count":1},{"comm":"swapper","pid":0,"ns":%d,"count":%d}`,
+		40*(n-10)*ms, 4*(n-10), 8*(n-10)*ms, n-10, 2*(n-10)*ms, n-10)
+	waits := fmt.Sprintf(`"queue":%s,"service":%s,"reply":%s,"unserved":1`, histogram(1700*n, 16384),
+		histogram(1700*n, 4096), histogram(1700*n, 512))
+	return fmt.Sprintf(`{"enabled":true,"missing":"","elapsed_ns":%d,"reactors":[%s,%s],"mounts":[
+		{"name":"data0","mountpoint":"/srv/a/rather/long/way/to/the/data","connection":40,%s,"opcodes":[
+		{"opcode":15,"name":"READ",%s},{"opcode":1,"name":"LOOKUP",%s}]}]}`, n*1000*ms,
+		reactor(0, 5*(n-10), 0, "running", takers), reactor(11, 0, 200*n, "asleep", ""), waits, waits,
+		`"queue":{},"service":{},"reply":{},"unserved":0`)
+}
+
+// takeKernelAt is takeAt with what the kernel has found out.
+func takeKernelAt(t *testing.T, n, share int) *sample {
+	t.Helper()
+	a := at(n, share)
+	a[kernelMethod], a["ebpf_start"], a["ebpf_stop"] = kernelAt(n), "true", "true"
+	s, err := take(context.Background(), a, a.methods())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.odd != "" {
+		t.Fatal(s.odd)
+	}
+	s.at = time.Date(2026, 1, 2, 3, 4, n, 0, time.UTC)
+	return s
+}

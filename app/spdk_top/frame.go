@@ -25,6 +25,9 @@ func (u *ui) drawHead(screen tcell.Screen, x, y, width, height int) (int, int, i
 	}
 	at := x
 	for i, st := range u.tabs {
+		if !st.tab.offered(u.cur) && i != u.at {
+			continue
+		}
 		style := tcell.StyleDefault
 		if i == u.at {
 			style = style.Reverse(true).Bold(true)
@@ -127,6 +130,9 @@ func (u *ui) drawFoot(screen tcell.Screen, x, y, width, height int) (int, int, i
 		{"p", "Pause"}, {"r", "Rate"}, {"c", "Columns"}, {"g", "Scheduler"}}
 	if u.tabs[u.at].tab.name == "fsdevs" {
 		keys = append(keys[:3:3], append([][2]string{{"l", "Latency"}}, keys[3:]...)...)
+	}
+	if u.tabs[u.at].tab.extra {
+		keys = append(keys[:3:3], append([][2]string{{"e", "Watch"}}, keys[3:]...)...)
 	}
 	at := x
 	for _, k := range keys {

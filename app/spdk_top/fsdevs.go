@@ -49,12 +49,10 @@ func (s *span) rate(before, now uint64) float64 {
 
 // percentile is how long a part of the operations took at most, if that is counted.
 func (s *span) percentile(l *latency, q float64) cell {
-	ticks, ok := l.quantile(q)
-	if !ok || s.cur.tickRate == 0 {
+	if s.cur.tickRate == 0 {
 		return nothing()
 	}
-	us := ticks / float64(s.cur.tickRate) * 1e6
-	return number(us, duration(us))
+	return quantile(l, q, float64(s.cur.tickRate)/1e6)
 }
 
 func fsdevRows(s *span, h history) []row {

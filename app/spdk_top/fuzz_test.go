@@ -14,9 +14,10 @@ import (
 // FuzzAnswers shows, in all ways, what an application answers that may be broken or hostile.
 func FuzzAnswers(f *testing.F) {
 	good := at(11, 9)
+	good[kernelMethod] = kernelAt(11)
 	add := func(change answers) {
 		all := []string{"thread_get_stats", "framework_get_reactors", "thread_get_pollers", "framework_get_scheduler",
-			"fsdev_get_iostat", "fsdev_get_fsdevs", "fsdev_get_histogram"}
+			"fsdev_get_iostat", "fsdev_get_fsdevs", "fsdev_get_histogram", kernelMethod}
 		texts := make([]string, len(all))
 		for i, name := range all {
 			texts[i] = good[name]
@@ -24,7 +25,7 @@ func FuzzAnswers(f *testing.F) {
 				texts[i] = text
 			}
 		}
-		f.Add(texts[0], texts[1], texts[2], texts[3], texts[4], texts[5], texts[6])
+		f.Add(texts[0], texts[1], texts[2], texts[3], texts[4], texts[5], texts[6], texts[7])
 	}
 	add(nil)
 	add(answers{"thread_get_stats": `{}`, "framework_get_reactors": `{"tick_rate":0}`, "fsdev_get_iostat": `[]`})
@@ -35,10 +36,15 @@ func FuzzAnswers(f *testing.F) {
 		{"low":0,"high":18446744073709551615,"count":18446744073709551615}]}]}`, "framework_get_scheduler": `null`})
 	add(answers{"fsdev_get_iostat": `{"fsdevs":[{"name":"data0"},{"name":"data0","stat":{"ops":[{"op":"\u0000"}]}}]}`,
 		"thread_get_pollers": `{"threads":[{"id":2,"active_pollers":[{"id":1},{"id":1}],"timed_pollers":{}}]}`})
-	f.Fuzz(func(t *testing.T, threads, reactors, pollers, sched, iostat, fsdevs, histogram string) {
+	add(answers{kernelMethod: `{"enabled":true,"elapsed_ns":1,"reactors":[{"takers":[{"comm":"\u001b","ns":1e99},{"ns":9}],
+		"preempted":{"count":1,"sum_ns":18446744073709551615,"buckets":[{"below_ns":0,"count":1}]},"state":"preempted",
+		"state_ns":5}],"mounts":[{"name":"\n","opcodes":[{"queue":{"count":1,"buckets":[{"below_ns":1}]}}]}]}`})
+	f.Fuzz(func(t *testing.T, threads, reactors, pollers, sched, iostat, fsdevs, histogram,
+		kernel string) {
 		a := answers{"thread_get_stats": threads, "framework_get_reactors": reactors, "thread_get_pollers": pollers,
 			"framework_get_scheduler": sched, "fsdev_get_iostat": iostat, "fsdev_get_fsdevs": fsdevs,
-			"fsdev_get_histogram": histogram, "fsdev_enable_histogram": "true"}
+			"fsdev_get_histogram": histogram, "fsdev_enable_histogram": "true",
+			kernelMethod: kernel}
 		for _, text := range a {
 			if !json.Valid([]byte(text)) {
 				return // the client ends the connection
@@ -81,6 +87,9 @@ func showAll(t *testing.T, prev, cur *sample) {
 	u.take(cur, nil)
 	for range 2 {
 		for at, st := range u.tabs {
+			if !st.tab.offered(u.cur) {
+				continue
+			}
 			u.goTo(at)
 			u.pages.Draw(screen)
 			for i := range min(len(u.grid.rows), 20) {

@@ -9,7 +9,7 @@ import (
 // keyHelp is what the help screen says of the keys.
 var keyHelp = [][2]string{
 	{"q, Ctrl-C", "quit"},
-	{"1-4, Tab", "another tab (Shift-Tab: the one before)"},
+	{"1-6, Tab", "another tab (Shift-Tab: the one before)"},
 	{"Up, Down, j, k", "select a row; PgUp, PgDn, Home, End"},
 	{"Enter", "all about the selected row"},
 	{"s", "choose the column to sort by (< and >: its neighbours)"},
@@ -20,6 +20,7 @@ var keyHelp = [][2]string{
 	{"r", "seconds between samples"},
 	{"p, Space", "pause"},
 	{"l", "fsdevs: measure how long operations take, or stop that"},
+	{"e", "Off-CPU, FUSE waits: have the kernel watch, or not"},
 	{"g", "the scheduler"},
 	{"h, ?", "this"},
 }
@@ -36,9 +37,9 @@ func (u *ui) key(ev *tcell.EventKey) *tcell.EventKey {
 	u.message = ""
 	switch ev.Key() {
 	case tcell.KeyTab, tcell.KeyRight:
-		u.goTo(u.at + 1)
+		u.step(1)
 	case tcell.KeyBacktab, tcell.KeyLeft:
-		u.goTo(u.at - 1)
+		u.step(-1)
 	case tcell.KeyDown:
 		u.grid.move(1)
 	case tcell.KeyUp:
@@ -94,6 +95,8 @@ func (u *ui) rune(r rune) {
 		}
 	case 'l':
 		u.toggleMeasure()
+	case 'e':
+		u.toggleKernel()
 	case 'g':
 		u.showScheduler()
 	case 'h', '?':

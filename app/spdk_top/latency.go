@@ -46,6 +46,16 @@ func latencyOf(before, now []opHistogram, op string) latency {
 	return l
 }
 
+// quantile is how long a part q of the operations took at most, for a table.
+func quantile(l *latency, q, ticksPerMicro float64) cell {
+	ticks, ok := l.quantile(q)
+	if !ok {
+		return nothing()
+	}
+	us := ticks / ticksPerMicro
+	return number(us, duration(us))
+}
+
 // quantile returns the ticks that a part q of the operations did not exceed, as if those of a bucket were spread
 // evenly.
 func (l *latency) quantile(q float64) (ticks float64, ok bool) {

@@ -108,7 +108,7 @@ func parseArgs(args []string, stdout io.Writer) (set *settings, b *batch, err er
 	flags.StringVarP(&set.socket, "rpc-socket", "r", defaultSocket, "`path` of the application's RPC socket")
 	interval := flags.StringP("interval", "i", "1", "`seconds` between samples, from 0.1 to 255")
 	flags.StringVar(&set.tab, "tab", "",
-		"`tab` to show: threads, pollers, cores or fsdevs; all are printed if this is left out")
+		"`tab` to show: threads, pollers, cores, fsdevs, offcpu, waits; all are printed if this is left out")
 	flags.StringVar(&set.sort, "sort", "", "`column` of the tab to sort by: largest first, or by name")
 	flags.BoolVar(&set.reverse, "reverse", false, "sort the other way round")
 	flags.StringVar(&set.filter, "filter", "", "show rows with this `text` only")

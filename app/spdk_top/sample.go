@@ -23,7 +23,8 @@ type sample struct {
 	fsdevs    []fsdevStat
 	infos     map[string]fsdevInfo
 	latencies map[string][]opHistogram // of fsdevs whose histograms are on
-	odd       string                   // what of it makes no sense, "" if all does
+	kernel    kernelStats
+	odd       string // what of it makes no sense, "" if all does
 }
 
 // caller is a client, or something like it.
@@ -62,7 +63,15 @@ func take(ctx context.Context, c caller, methods map[string]bool) (*sample, erro
 	s.at = time.Now()
 	s.tickRate, s.pid, s.cores = reactors.TickRate, reactors.PID, atMost(r, reactors.Reactors)
 	s.threads, s.pollers = atMost(r, stats.Threads), atMost(r, pollers.Threads)
-	return s, r.fsdevs()
+	if err := r.fsdevs(); err != nil {
+		return nil, err
+	}
+	if !methods[kernelMethod] {
+		return s, nil
+	}
+	err := r.ask(kernelMethod, map[string]bool{"per_opcode": true}, &s.kernel)
+	s.kernel.Reactors, s.kernel.Mounts = atMost(r, s.kernel.Reactors), atMost(r, s.kernel.Mounts)
+	return s, err
 }
 
 // maxRows is how much of a list is shown. No application has as many threads, so that the rest makes no sense.

@@ -9,7 +9,9 @@ import (
 type tab struct {
 	name    string // for --tab
 	title   string
-	needs   string // the method without which it is empty
+	needs   string               // the method without which it is empty
+	extra   bool                 // without that method it is not even shown
+	note    func(s *span) string // why it is empty, "" if that is as it should be; or nil
 	columns []column
 	graphed string // the column that the graph is of
 	rows    func(s *span, h history) []row
@@ -18,7 +20,12 @@ type tab struct {
 }
 
 // allTabs are the tabs in the order of their numbers; the first three are those of SPDK's spdk_top.
-func allTabs() []*tab { return []*tab{threadsTab(), pollersTab(), coresTab(), fsdevsTab()} }
+func allTabs() []*tab {
+	return []*tab{threadsTab(), pollersTab(), coresTab(), fsdevsTab(), offCPUTab(), waitsTab()}
+}
+
+// offered says whether an application has what the tab shows, or should have.
+func (t *tab) offered(s *sample) bool { return !t.extra || s != nil && s.methods[t.needs] }
 
 func tabNamed(name string) (*tab, error) {
 	var names []string

@@ -44,7 +44,7 @@ func TestArrange(t *testing.T) {
 
 // TestFit wants, at every width, columns that fit, and at no width one of a higher rank without one of a lower.
 func TestFit(t *testing.T) {
-	s := newSpan(takeAt(t, 10, 2), takeAt(t, 11, 9), false)
+	s := newSpan(takeKernelAt(t, 10, 2), takeKernelAt(t, 11, 9), false)
 	for _, tab := range allTabs() {
 		natural := naturalWidths(tab.columns, tab.rows(s, nil))
 		before := 0

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"sync/atomic"
 	"time"
@@ -90,12 +89,17 @@ func (t *target) take(ctx context.Context) (*sample, error) {
 
 // measure switches the histograms of a device on or off.
 func (t *target) measure(parent context.Context, fsdev string, on bool) error {
+	return t.call(parent, "fsdev_enable_histogram", map[string]any{"name": fsdev, "enable": on})
+}
+
+// call calls a method that changes something.
+func (t *target) call(parent context.Context, method string, params any) error {
+	if t.c == nil {
+		return errors.New("there is no connection")
+	}
 	ctx, cancel := context.WithTimeout(parent, askTime)
 	defer cancel()
-	if t.c == nil {
-		return fmt.Errorf("there is no connection")
-	}
-	return t.c.Call(ctx, "fsdev_enable_histogram", map[string]any{"name": fsdev, "enable": on}, nil)
+	return t.c.Call(ctx, method, params, nil)
 }
 
 func (t *target) close() {

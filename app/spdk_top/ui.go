@@ -196,6 +196,10 @@ func (u *ui) refresh() {
 		u.grid.note = "the application has no method " + st.tab.needs
 	default:
 		u.grid.note = "none"
+		if st.tab.note != nil && st.tab.note(s) != "" {
+			u.grid.note = st.tab.note(s)
+			break
+		}
 		if u.filter != "" {
 			u.grid.note = "none that has " + strconv.Quote(u.filter) + " in it"
 		}
@@ -220,11 +224,25 @@ func (u *ui) say(format string, args ...any) {
 	u.message, u.messageAt = fmt.Sprintf(format, args...), time.Now()
 }
 
-// goTo shows another tab.
+// goTo shows another tab, if the application has what it shows.
 func (u *ui) goTo(at int) {
-	u.at = (at + len(u.tabs)) % len(u.tabs)
-	u.grid.home()
-	u.refresh()
+	if u.tabs[at].tab.offered(u.cur) {
+		u.at = at
+		u.grid.home()
+		u.refresh()
+	}
+}
+
+// step shows a tab beside the present one.
+func (u *ui) step(by int) {
+	at := u.at
+	for range u.tabs {
+		at = (at + by + len(u.tabs)) % len(u.tabs)
+		if u.tabs[at].tab.offered(u.cur) {
+			break
+		}
+	}
+	u.goTo(at)
 }
 
 // sortBy sorts the tab by a column, or the other way round if it is sorted by it.
@@ -328,4 +346,20 @@ func (u *ui) toggleMeasure() {
 			})
 		})
 	}
+}
+
+// toggleKernel has the kernel watch the reactors, or not.
+func (u *ui) toggleKernel() {
+	if !u.tabs[u.at].tab.extra || u.cur == nil || !u.cur.methods[kernelMethod] {
+		return
+	}
+	method := "ebpf_start"
+	if u.cur.kernel.Enabled {
+		method = "ebpf_stop"
+	}
+	u.wake(func(ctx context.Context, t *target) {
+		if err := t.call(ctx, method, nil); err != nil {
+			u.app.QueueUpdate(func() { u.say("%s: %s", method, printable(err.Error())) })
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -10,7 +11,7 @@ import (
 	"time"
 
 	"github.com/gdamore/tcell/v2"
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -45,9 +46,13 @@ func open(t *testing.T, width, height int, change func(set *settings)) *terminal
 			t.Error(err)
 		}
 	})
+	from := takeAt
+	if u.tabs[u.at].tab.extra {
+		from = takeKernelAt
+	}
 	term.do(func() {
-		u.take(takeAt(t, 10, 2), nil)
-		u.take(takeAt(t, 11, 9), nil)
+		u.take(from(t, 10, 2), nil)
+		u.take(from(t, 11, 9), nil)
 	})
 	return term
 }
@@ -100,27 +105,33 @@ func TestScreens(t *testing.T) {
 		name          string
 		width, height int
 		keys          string
+		tab           string // to begin with
 	}{
-		{"threads", 80, 24, ""},
-		{"pollers", 80, 24, "2"},
-		{"cores", 80, 24, "3"},
-		{"fsdevs", 80, 24, "4"},
-		{"threads-total", 80, 24, "t"},
-		{"thread", 80, 24, "<Down><Enter>"},
-		{"poller", 80, 24, "2<Enter>"},
-		{"core", 80, 24, "3<Enter>"},
-		{"fsdev", 80, 24, "4<Enter>"},
-		{"help", 80, 24, "h"},
-		{"scheduler", 80, 24, "g"},
-		{"sort", 80, 24, "3s"},
-		{"columns", 80, 24, "4c<Down> "},
-		{"threads-wide", 160, 50, ""},
-		{"fsdevs-wide", 160, 50, "4"},
-		{"narrow", 40, 10, "4"},
-		{"tiny", 12, 4, ""},
+		{"threads", 80, 24, "", ""},
+		{"pollers", 80, 24, "2", ""},
+		{"cores", 80, 24, "3", ""},
+		{"fsdevs", 80, 24, "4", ""},
+		{"threads-total", 80, 24, "t", ""},
+		{"thread", 80, 24, "<Down><Enter>", ""},
+		{"poller", 80, 24, "2<Enter>", ""},
+		{"core", 80, 24, "3<Enter>", ""},
+		{"fsdev", 80, 24, "4<Enter>", ""},
+		{"help", 80, 24, "h", ""},
+		{"scheduler", 80, 24, "g", ""},
+		{"sort", 80, 24, "3s", ""},
+		{"columns", 80, 24, "4c<Down> ", ""},
+		{"threads-wide", 160, 50, "", ""},
+		{"fsdevs-wide", 160, 50, "4", ""},
+		{"narrow", 40, 10, "4", ""},
+		{"tiny", 12, 4, "", ""},
+		{"offcpu", 80, 24, "", "offcpu"},
+		{"offcpu-core", 80, 24, "<Enter>", "offcpu"},
+		{"waits", 80, 24, "", "waits"},
+		{"waits-mount", 80, 24, "<Enter>", "waits"},
+		{"waits-wide", 160, 50, "", "waits"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			term := open(t, tc.width, tc.height, nil)
+			term := open(t, tc.width, tc.height, func(set *settings) { set.tab = cmp.Or(tc.tab, set.tab) })
 			term.keys(tc.keys)
 			file := filepath.Join("testdata", tc.name+".txt")
 			got := term.text()
@@ -133,7 +144,7 @@ func TestScreens(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
+			if diff := gocmp.Diff(string(want), got); diff != "" {
 				t.Errorf("%s (go test ./app/spdk_top -update, if it is meant to be so)", diff)
 			}
 		})
@@ -152,8 +163,9 @@ func TestKeys(t *testing.T) {
 	}{
 		{"the next tab", "<Tab>", func() bool { return u.at == 1 }},
 		{"the tab before", "<Backtab>", func() bool { return u.at == 0 }},
-		{"the last tab, from the first", "<Backtab>", func() bool { return u.at == len(u.tabs)-1 }},
-		{"no such tab", "9", func() bool { return u.at == len(u.tabs)-1 }},
+		{"the last tab, from the first", "<Backtab>", func() bool { return u.at == 3 }},
+		{"no such tab", "9", func() bool { return u.at == 3 }},
+		{"a tab that the application has nothing for", "5", func() bool { return u.at == 3 }},
 		{"a tab by number", "1", func() bool { return u.at == 0 && first() == "app_thread" }},
 		{"down", "j<Down>", func() bool { return u.grid.selected == 2 }},
 		{"down at the end", "<Down>", func() bool { return u.grid.selected == 2 }},
@@ -228,12 +240,15 @@ func TestSelectionStays(t *testing.T) {
 
 // TestDetailsOfWhatIsGone keeps details open of a row that ends.
 func TestDetailsOfWhatIsGone(t *testing.T) {
-	for i, want := range []string{"It has ended", "It has ended", "no reactor", "was deleted"} {
-		term := open(t, 80, 24, nil)
-		term.keys(fmt.Sprintf("%d<Enter>", i+1))
+	for i, want := range []string{
+		"It has ended", "It has ended", "no reactor", "was deleted", "not watched", "not mounted",
+	} {
+		term := open(t, 80, 24, func(set *settings) { set.tab = allTabs()[i].name })
+		term.keys("<Enter>")
 		term.do(func() {
 			s := takeAt(t, 12, 1)
 			s.threads, s.pollers, s.cores, s.fsdevs = nil, nil, nil, nil
+			s.methods[kernelMethod] = true
 			term.u.take(s, nil)
 		})
 		if !strings.Contains(term.text(), want) {
@@ -280,5 +295,42 @@ func TestWithoutDevices(t *testing.T) {
 	term.keys("4<Enter>l")
 	if got := term.text(); !strings.Contains(got, "no method fsdev_get_iostat") || strings.Contains(got, "2 fsdevs") {
 		t.Error(got)
+	}
+}
+
+// TestKernelTabs shows the tabs of the kernel's only where there is something to be had, and says what is missing.
+func TestKernelTabs(t *testing.T) {
+	term := open(t, 120, 24, nil)
+	if strings.Contains(term.text(), "Off-CPU") {
+		t.Error(term.text())
+	}
+	term.do(func() { term.u.take(takeKernelAt(t, 12, 9), nil) })
+	if !strings.Contains(term.text(), "5 Off-CPU   6 FUSE waits") {
+		t.Error(term.text())
+	}
+	term.keys("<Backtab>")
+	if term.u.at != 5 || !strings.Contains(term.text(), "/srv/a/rather") {
+		t.Error(term.text())
+	}
+	term.keys("e")
+	if len(term.u.commands) != 1 {
+		t.Error("e does nothing")
+	}
+	for _, tc := range []struct {
+		stats kernelStats
+		want  string
+	}{
+		{kernelStats{}, "e starts that"},
+		{kernelStats{Missing: "CAP_BPF is"}, "CAP_BPF is"},
+		{kernelStats{Enabled: true}, "none"},
+	} {
+		term.do(func() {
+			s := takeKernelAt(t, 13, 9)
+			s.kernel = tc.stats
+			term.u.take(s, nil)
+		})
+		if !strings.Contains(term.text(), tc.want) {
+			t.Errorf("%+v: %s", tc.stats, term.text())
+		}
 	}
 }
