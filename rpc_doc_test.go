@@ -26,7 +26,8 @@ spdk_rpc has a command for each, with parameters as flags or, those that a metho
 fsdev_memfs_create mem0 --size 64M". It prints tables, or JSON (--json), or the request alone (--dry-run); --help of a
 command tells what this page does. save_config and load_config write and read configurations, call is for methods
 that only the application knows, completion for bash, zsh and fish. It ends with 0 after success, 1 if it was refused,
-2 for a wrong command line, 3 without a connection or an answer.
+2 for a wrong command line, 3 without a connection or an answer. test/contract has what SPDK's rpc.py, spdkcli.py and
+spdk_top exchange with spdk_tgt, and says how to record it.
 `
 
 // TestRPCDoc wants docs/rpc.md and docs/rpc.schema.json to describe the RPCs as they are, and each to be described.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -82,9 +83,9 @@ func TestRPCPy(t *testing.T) {
 	}
 }
 
-// TestSPDKTop sends what spdk_top sent.
-func TestSPDKTop(t *testing.T) {
-	sessions := readSessions(t, "spdk_top.txt")
+// TestOtherTools sends what spdkcli.py and spdk_top sent.
+func TestOtherTools(t *testing.T) {
+	sessions := slices.Concat(readSessions(t, "spdkcli.txt"), readSessions(t, "spdk_top.txt"))
 	target, dir := startTarget(t)
 	end, err := target.Populate(dir)
 	if err != nil {
@@ -92,7 +93,7 @@ func TestSPDKTop(t *testing.T) {
 	}
 	defer end()
 	for _, s := range sessions {
-		replay(t, target, s)
+		t.Run(s.Name, func(t *testing.T) { replay(t, target, s) })
 	}
 }
 
@@ -227,7 +228,7 @@ func TestShape(t *testing.T) {
 
 // TestTranscript writes what it has read.
 func TestTranscript(t *testing.T) {
-	for _, name := range []string{"rpcpy.txt", "spdk_top.txt"} {
+	for _, name := range []string{"rpcpy.txt", "spdkcli.txt", "spdk_top.txt"} {
 		text, err := os.ReadFile("testdata/" + name)
 		if err != nil {
 			t.Fatal(err)

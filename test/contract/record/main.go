@@ -24,15 +24,22 @@ const topTime = 2 * time.Second
 func main() {
 	log.SetFlags(0)
 	rpcpy := flag.String("rpcpy", "", "path of SPDK's rpc.py")
+	spdkcli := flag.String("spdkcli", "", "path of SPDK's spdkcli.py")
+	python := flag.String("python", "python3", "what runs them")
 	spdktop := flag.String("spdktop", "", "path of SPDK's spdk_top")
 	out := flag.String("o", "test/contract/testdata", "folder to write to")
 	flag.Parse()
-	if *rpcpy == "" && *spdktop == "" {
-		log.Fatal("record: whose requests? See -rpcpy and -spdktop")
+	if *rpcpy == "" && *spdkcli == "" && *spdktop == "" {
+		log.Fatal("record: whose requests? See -rpcpy, -spdkcli and -spdktop")
 	}
 	if *rpcpy != "" {
 		check(record(filepath.Join(*out, "rpcpy.txt"), func(t *contract.Target, dir string) ([]contract.Session, error) {
-			return runRPC(*rpcpy, t, dir)
+			return runRPC(*python, *rpcpy, t, dir)
+		}))
+	}
+	if *spdkcli != "" {
+		check(record(filepath.Join(*out, "spdkcli.txt"), func(t *contract.Target, dir string) ([]contract.Session, error) {
+			return runCLI(*python, *spdkcli, t, dir)
 		}))
 	}
 	if *spdktop != "" {
@@ -70,7 +77,7 @@ func record(file string, tool func(t *contract.Target, dir string) ([]contract.S
 	return os.WriteFile(file, contract.Format(sessions), 0o644)
 }
 
-func runRPC(rpcpy string, target *contract.Target, dir string) (list []contract.Session, err error) {
+func runRPC(python, rpcpy string, target *contract.Target, dir string) (list []contract.Session, err error) {
 	tap, err := contract.NewTap(filepath.Join(dir, "tap.sock"), target.Socket)
 	if err != nil {
 		return nil, err
@@ -78,7 +85,7 @@ func runRPC(rpcpy string, target *contract.Target, dir string) (list []contract.
 	defer tap.Close()
 	for _, c := range contract.Commands() {
 		args := append([]string{rpcpy, "-s", filepath.Join(dir, "tap.sock")}, c.Args...)
-		cmd := exec.Command("python3", args...)
+		cmd := exec.Command(python, args...)
 		cmd.Stdin = strings.NewReader(c.Stdin)
 		text, err := cmd.CombinedOutput()
 		var exit *exec.ExitError
@@ -93,6 +100,33 @@ func runRPC(rpcpy string, target *contract.Target, dir string) (list []contract.
 		list = append(list, tap.Take(name))
 	}
 	return list, target.Wait()
+}
+
+// runCLI has spdkcli.py draw its tree, and save and load the configuration.
+func runCLI(python, spdkcli string, target *contract.Target, dir string) (list []contract.Session, err error) {
+	end, err := target.Populate(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	tap, err := contract.NewTap(filepath.Join(dir, "tap.sock"), target.Socket)
+	if err != nil {
+		return nil, err
+	}
+	defer tap.Close()
+	file := filepath.Join(dir, "tgt.json")
+	for _, args := range [][]string{{"ls"}, {"save_config", file}, {"save_subsystem_config", file, "iobuf"}} {
+		cmd := exec.Command(python, append([]string{spdkcli, "-s", filepath.Join(dir, "tap.sock")}, args...)...)
+		cmd.Env = append(os.Environ(), "HOME="+dir) // where it keeps its preferences
+		text, err := cmd.CombinedOutput()
+		if err != nil {
+			return nil, fmt.Errorf("%q: %w\n%s", args, err, text)
+		}
+		name := "spdkcli.py " + args[0]
+		fmt.Printf("%s\n%s", name, text)
+		list = append(list, tap.Take(name))
+	}
+	return list, nil
 }
 
 func runTop(spdktop string, target *contract.Target, dir string) ([]contract.Session, error) {
