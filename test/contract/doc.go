@@ -1,8 +1,8 @@
 // Package contract holds the RPCs to what SPDK's own tools send and read.
 //
-// testdata has the bytes that rpc.py, spdkcli.py and spdk_top of SPDK, all unmodified, exchanged with spdk_tgt. The tests
-// send the same requests again, in the same order, and want answers with the same fields and types: what the tools did
-// with the answers then, they do with those of today.
+// testdata has the bytes that rpc.py, spdkcli.py and spdk_top of SPDK, all unmodified, exchanged with spdk_tgt. The
+// tests send the same requests again, in the same order, and want answers with the same fields and types: what the
+// tools did with the answers then, they do with those of today.
 //
 // To record again, with the sources of SPDK in a folder of their own (nothing of them is copied here):
 //
