@@ -24,7 +24,9 @@ import (
 	"github.com/spdk-go/spdk-go/rpc"
 
 	_ "github.com/spdk-go/spdk-go/app" // each brings its RPCs
+	_ "github.com/spdk-go/spdk-go/app/ebpf"
 	_ "github.com/spdk-go/spdk-go/app/fusemount"
+	_ "github.com/spdk-go/spdk-go/app/metrics"
 	_ "github.com/spdk-go/spdk-go/modules/aio"
 	_ "github.com/spdk-go/spdk-go/modules/memfs"
 	_ "github.com/spdk-go/spdk-go/modules/null"

@@ -96,6 +96,23 @@ func TestEveryMethodHasACommand(t *testing.T) {
 	}
 }
 
+// TestEveryMethodOfTheTarget wants what docs/rpc.md describes.
+func TestEveryMethodOfTheTarget(t *testing.T) {
+	text, err := os.ReadFile("../../docs/rpc.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var methods map[string]json.RawMessage
+	if err := json.Unmarshal(text, &methods); err != nil {
+		t.Fatal(err)
+	}
+	for name := range methods {
+		if _, ok := rpc.MethodStates(name); !ok {
+			t.Errorf("there is no command %s: import its package in main.go", name)
+		}
+	}
+}
+
 // TestUsageErrors wants 2 for what no application has to be asked for.
 func TestUsageErrors(t *testing.T) {
 	for name, tc := range map[string]struct {
