@@ -70,6 +70,8 @@ type Manager struct {
 
 	control sync.Mutex // held by who starts, stops and watches, which waits for reactors
 
+	forbidden error // why nothing can be loaded
+
 	mu       sync.Mutex       // over what follows, which only the holder of control changes
 	mon      *ebpfmon.Monitor // nil: it does not run
 	refused  string           // why the last start has failed
@@ -105,7 +107,7 @@ func (m *Manager) Start(mon *ebpfmon.Monitor) (err error) {
 		return nil
 	}
 	if mon == nil {
-		if mon, err = ebpfmon.Open(); err != nil {
+		if mon, err = m.open(); err != nil {
 			m.Refuse(err)
 			return err
 		}
@@ -125,6 +127,20 @@ func (m *Manager) Start(mon *ebpfmon.Monitor) (err error) {
 	fusemount.Of(m.a).OnMount(m.follow)
 	m.watchMounts()
 	return nil
+}
+
+func (m *Manager) open() (*ebpfmon.Monitor, error) {
+	if m.forbidden != nil {
+		return nil, m.forbidden
+	}
+	return ebpfmon.Open()
+}
+
+// Forbid has Start load nothing from now on, because the process has locked itself up, and fail with err instead.
+func (m *Manager) Forbid(err error) {
+	m.control.Lock()
+	defer m.control.Unlock()
+	m.forbidden = err
 }
 
 // Refuse puts down why it cannot be had, for Stats.

@@ -38,6 +38,7 @@ type config struct {
 	noPass     bool
 	ring       fusedev.RingMode
 	stats      bool
+	ebpf       bool
 	sandbox    sandbox.Mode
 	seccomp    sandbox.Filter
 
@@ -134,6 +135,9 @@ func newFlags() (*pflag.FlagSet, *config) {
 			"user_allow_other")
 	toggle(&c.stats, "stats",
 		"print at exit what the reactors did: requests by opcode, busy and idle time")
+	toggle(&c.ebpf, "ebpf",
+		"have the kernel find out who takes the CPU from reactors, and how long requests wait for them, for the RPC "+
+			"ebpf_get_stats and --stats. It takes root, or CAP_BPF and CAP_PERFMON; without them a line says so")
 	value("fuse-io-uring", "", "auto",
 		"`MODE` of mounts: on: requests come by io_uring, which root makes the kernel offer (Linux 6.14); auto: only if it "+
 			"does so already; off: they come by /dev/fuse, e.g. on", func(c *config, v string) (err error) {

@@ -74,7 +74,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 			return exitFailed
 		}
 	}
-	c, err := contain(cfg, in, s)
+	mon, refused := openMonitor(cfg, s)
+	if refused != nil {
+		fmt.Fprintf(stderr, "%s: going on without --ebpf: %s\n", progName, oneLine(refused))
+	}
+	c, err := contain(cfg, in, s, mon)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
 		return exitFailed
@@ -84,7 +88,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "%s: %s\n", progName, notice)
 	}
 	logger, logged := cfg.common.Log(stderr)
-	tgt := &target{cfg: cfg, jail: c, stdout: stdout, stderr: stderr, logged: logged}
+	tgt := &target{cfg: cfg, jail: c, mon: mon, refused: refused, stdout: stdout, stderr: stderr, logged: logged}
 	o := cfg.o
 	o.CPUMaskLocksHeld = c.hasLocks
 	o.Log = logger

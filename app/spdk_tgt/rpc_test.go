@@ -23,14 +23,20 @@ func startRPC(t *testing.T, args ...string) (*tgt, *rpc.Client) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "rpc.sock")
 	c := start(t, command(append(args, "-r", path)...))
+	return c, c.dial(path)
+}
+
+// dial connects to the RPC socket, once it is there.
+func (c *tgt) dial(path string) *rpc.Client {
+	c.t.Helper()
 	var client *rpc.Client
 	c.await("RPC socket", func() (ok bool) {
 		var err error
 		client, err = rpc.Dial(context.Background(), path)
 		return err == nil
 	})
-	t.Cleanup(func() { client.Close() })
-	return c, client
+	c.t.Cleanup(func() { client.Close() })
+	return client
 }
 
 func within(t *testing.T) context.Context {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spdk-go/spdk-go/app"
 	"github.com/spdk-go/spdk-go/app/fusemount"
+	"github.com/spdk-go/spdk-go/internal/ebpfmon"
 	"github.com/spdk-go/spdk-go/internal/sandbox"
 	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/reactor"
@@ -46,6 +47,7 @@ type stage struct {
 	Config      int            // inside: a descriptor of the configuration's text, 0 if there is none
 	Exports     []export       // inside
 	CanMount    []string       // inside: Mountpoints
+	EBPF        *ebpfmon.Kept  // inside: what was loaded for --ebpf, nil if nothing was
 }
 
 // export is a directory that a sandbox leaves.
@@ -131,8 +133,8 @@ func begin() (in *sandbox.Inside, s *stage, err error) {
 }
 
 // contain locks the process up as far as cfg says, which may have it execute itself: in and s are what begin has
-// returned. cfg is changed to what paths are called inside.
-func contain(cfg *config, in *sandbox.Inside, s *stage) (*containment, error) {
+// returned. cfg is changed to what paths are called inside. mon, if it is not nil, goes where the process goes.
+func contain(cfg *config, in *sandbox.Inside, s *stage, mon *ebpfmon.Monitor) (*containment, error) {
 	if in != nil {
 		return containInside(cfg, in, s)
 	}
@@ -143,7 +145,7 @@ func contain(cfg *config, in *sandbox.Inside, s *stage) (*containment, error) {
 	if err := c.prepare(cfg); err != nil {
 		return nil, err
 	}
-	if err := c.enter(cfg); err != nil {
+	if err := c.enter(cfg, mon); err != nil {
 		if c.socket != nil {
 			_ = c.socket.Close()
 		}
@@ -188,7 +190,7 @@ func (c *containment) prepare(cfg *config) (err error) {
 }
 
 // enter locks the process up. If that takes executing it, enter returns errors only.
-func (c *containment) enter(cfg *config) (err error) {
+func (c *containment) enter(cfg *config, mon *ebpfmon.Monitor) (err error) {
 	inside := stage{Filter: c.filter, NoSocket: c.noSocket, Exports: c.exports, CanMount: c.canMount}
 	var locks, files []string
 	if c.mode != sandbox.None {
@@ -217,6 +219,9 @@ func (c *containment) enter(cfg *config) (err error) {
 		return sandbox.Install(c.filter, c.options)
 	}
 	err = inside.bequeath(c, sock)
+	if err == nil && mon != nil {
+		inside.EBPF, err = mon.Keep()
+	}
 	if err == nil {
 		err = sandbox.Reexec(*c.options, []string{inside.env()})
 	}

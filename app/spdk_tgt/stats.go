@@ -25,4 +25,5 @@ func (tg *target) printStats(mounts []*fusemount.Mount) {
 			fmt.Sprintf(", %.1f MiB in, %.1f MiB out", float64(in)/(1<<20), float64(out)/(1<<20)))
 	}
 	report.Reactors(tg.stdout, tg.a.Framework(), time.Since(tg.started), perReactor)
+	printEBPF(tg.stdout, &tg.found)
 }

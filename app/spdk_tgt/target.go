@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/spdk-go/spdk-go/app"
+	"github.com/spdk-go/spdk-go/app/ebpf"
 	"github.com/spdk-go/spdk-go/app/fusemount"
+	"github.com/spdk-go/spdk-go/internal/ebpfmon"
 	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/modules/memfs"
 	"github.com/spdk-go/spdk-go/modules/null"
@@ -20,17 +22,20 @@ import (
 
 // target is what the command line asked for, running.
 type target struct {
-	cfg    *config
-	jail   *containment
-	stdout io.Writer
-	stderr io.Writer
-	logged func() // has the log written, for the end
+	cfg     *config
+	jail    *containment
+	mon     *ebpfmon.Monitor // loaded for --ebpf; nil: it was not asked for, or cannot be had
+	refused error            // why not
+	stdout  io.Writer
+	stderr  io.Writer
+	logged  func() // has the log written, for the end
 
 	a       *app.App
 	mounts  []*fusemount.Mount // those of the command line
 	devices []device
 	started time.Time
 	ready   bool
+	found   ebpf.Stats // by --ebpf
 }
 
 // start runs on the app thread. Mounting waits for the kernel, which waits for reactors, so
@@ -48,6 +53,7 @@ func (tg *target) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	tg.startMonitor()
 	mounts := fusemount.Of(tg.a)
 	mounts.SetReport(func(text string) { fmt.Fprintf(tg.stderr, "%s: %s\n", progName, text) })
 	defer tg.unmountAll(mounts)
@@ -77,6 +83,9 @@ func (tg *target) run(ctx context.Context) (err error) {
 	tg.ready = true
 	tg.sayReady(mounts)
 	<-ctx.Done()
+	if tg.cfg.stats { // while what was mounted still is
+		tg.found = ebpf.Of(tg.a).Stats()
+	}
 	return nil
 }
 
