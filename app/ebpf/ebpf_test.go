@@ -24,7 +24,7 @@ func TestMain(m *testing.M) {
 }
 
 // startApp starts an application that ends with the test.
-func startApp(t *testing.T, o app.Options) *app.App {
+func startApp(t testing.TB, o app.Options) *app.App {
 	t.Helper()
 	o.DisableCPUMaskLocks, o.DisableSignalHandlers = true, true
 	a, err := app.New(o)
@@ -44,7 +44,7 @@ func startApp(t *testing.T, o app.Options) *app.App {
 }
 
 // mountMemfs mounts a new file system that nothing is cached of.
-func mountMemfs(t *testing.T, a *app.App, name string) *fusemount.Mount {
+func mountMemfs(t testing.TB, a *app.App, name string) *fusemount.Mount {
 	t.Helper()
 	needFuse(t)
 	var err error
