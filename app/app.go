@@ -19,6 +19,7 @@ import (
 	"github.com/spdk-go/spdk-go/log"
 	"github.com/spdk-go/spdk-go/reactor"
 	"github.com/spdk-go/spdk-go/rpc"
+	"github.com/spdk-go/spdk-go/trace"
 )
 
 // Options configure an application. The zero value is one reactor on the first CPU that
@@ -113,6 +114,25 @@ type Options struct {
 	//
 	// SPDK: json_config_ignore_errors
 	IgnoreConfigErrors bool
+	// TpointGroupMask has tracepoints on from the start, see [trace.Trace.Enable] for its form. "" means none.
+	//
+	// SPDK: tpoint_group_mask
+	TpointGroupMask string
+	// NumTraceEntries is how many entries of a trace are kept for each reactor, a power of two; 0 means
+	// [trace.DefaultNumEntries].
+	//
+	// SPDK: num_entries
+	NumTraceEntries uint64
+	// NumTraceThreads is how many goroutines that are no reactors can record, see [trace.Trace.RegisterUserThread].
+	//
+	// SPDK: num_trace_threads
+	NumTraceThreads int
+	// NoTrace has no trace, and so no file for one, which otherwise takes up half a megabyte of shared memory, and more
+	// when the first tracepoint is turned on. A trace that none of these options has asked for, and that cannot be had,
+	// is done without.
+	//
+	// SPDK: num_entries of 0
+	NoTrace bool
 	// ShmID is in the names of files in shared memory, instead of the number of the process, if it is not nil.
 	//
 	// SPDK: shm_id
@@ -161,7 +181,9 @@ type App struct {
 	locks   coreLocks
 	control control
 	logging *log.Settings
-	stat    procStat // of the CPUs when it started
+	stat    procStat     // of the CPUs when it started
+	trace   *trace.Trace // nil if there is none
+	noTrace error        // why
 	notify  Notify
 
 	mu       sync.Mutex
@@ -285,8 +307,16 @@ func (a *App) startReactors() (err error) {
 			return err
 		}
 	}
+	defer func() {
+		if err != nil {
+			a.endTrace()
+		}
+	}()
+	if err := a.setUpTrace(); err != nil {
+		return fmt.Errorf("app: %w", err)
+	}
 	fw, err := reactor.NewFramework(reactor.Options{
-		Cores: a.cores, Mode: a.o.Mode, NoPin: a.o.NoPin, MsgRingSize: a.o.MsgRingSize, Log: a.o.Log,
+		Cores: a.cores, Mode: a.o.Mode, NoPin: a.o.NoPin, MsgRingSize: a.o.MsgRingSize, Tracer: a.tracer(), Log: a.o.Log,
 	})
 	if err != nil {
 		return fmt.Errorf("app: %w", err)
@@ -324,6 +354,7 @@ func (a *App) finish(signals *signalWatch) {
 	a.setStage("threads, which are forced to exit 5 seconds from here on")
 	a.fw.Stop()
 	ended()
+	a.endTrace()
 	a.unlockCores()
 	releaseProcs(len(a.cores))
 	if signals != nil {

@@ -75,6 +75,13 @@ var contract = []struct {
 	{"log_clear_flag", both, "flag:string", ":boolean"},
 	{"log_get_flags", both, "", ":object"},
 	{"log_enable_timestamps", rpc.Runtime, "enabled:boolean", ":boolean"},
+	{"trace_set_tpoint_mask", both, "name:string tpoint_mask:integer", ":boolean"},
+	{"trace_clear_tpoint_mask", both, "name:string tpoint_mask:integer", ":boolean"},
+	{"trace_enable_tpoint_group", both, "name:string", ":boolean"},
+	{"trace_disable_tpoint_group", both, "name:string", ":boolean"},
+	{"trace_get_tpoint_group_mask", both, "", ":object"},
+	{"trace_clear", rpc.Runtime, "", ":boolean"},
+	{"trace_get_info", both, "", ":object"},
 	{"notify_get_types", rpc.Runtime, "", ":array []:string"},
 	{"notify_get_notifications", rpc.Runtime, "id?:integer max?:integer", ":array [].type:string [].ctx:string " +
 		"[].id:integer"},

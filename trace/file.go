@@ -290,6 +290,16 @@ func (f *File) EntryCount(core int) uint64 {
 	return h.entries
 }
 
+// used reports whether something has been recorded.
+func (f *File) used() bool {
+	for _, core := range f.Cores() {
+		if h, err := f.readHistory(f.ringAt(core)); err != nil || h.next > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Tpoints returns the tracepoints that are described, in the order of their numbers.
 //
 // SPDK: struct spdk_trace_section_tpoint

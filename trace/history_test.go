@@ -246,7 +246,7 @@ func TestReadWhileItIsWritten(t *testing.T) {
 	}()
 	f := open(t, tr.Path())
 	seen, last := 0, uint64(0)
-	for round := 0; round < 100 || seen < 1000; round++ {
+	for round := 0; round < 30 || seen < 1000; round++ {
 		list, err := f.Entries(-1, true)
 		if err != nil {
 			t.Fatal(err)

@@ -163,6 +163,7 @@ func roundUp(n uint64) uint64 { return (n + historyAlign - 1) &^ (historyAlign -
 // create makes the file and maps it.
 func (tr *Trace) create(o *Options) (err error) {
 	rings, size := tr.layout(o)
+	removeUnused(o)
 	if tr.file, err = createFile(o); err != nil {
 		return err
 	}
@@ -246,6 +247,23 @@ func removeDead(path string) error {
 		return err
 	}
 	return nil
+}
+
+// removeUnused removes the files that processes left which were killed before they recorded anything.
+func removeUnused(o *Options) {
+	left, err := filepath.Glob(filepath.Join(o.Dir, o.Name+"_trace.pid*"))
+	if err != nil {
+		return // the name is a bad pattern
+	}
+	for _, path := range left {
+		// One that is being made is not complete yet, and must not be locked by somebody else.
+		if f, err := Open(path); err == nil {
+			if !f.used() {
+				_ = removeDead(path)
+			}
+			f.Close()
+		}
+	}
 }
 
 // describeFile writes the file's head and the heads of its sections.

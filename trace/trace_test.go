@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -88,6 +89,41 @@ func TestFileOfADeadProcessIsReplaced(t *testing.T) {
 	id = 8
 	if tr, err := trace.New(trace.Options{Name: "app", Dir: dir, ShmID: &id}); !errors.Is(err, syscall.ELOOP) {
 		t.Errorf("a symbolic link: %v, %v, want ELOOP", tr, err)
+	}
+}
+
+// TestFilesOfKilledProcessesAreRemoved unless there is something in them.
+func TestFilesOfKilledProcessesAreRemoved(t *testing.T) {
+	dir := t.TempDir()
+	dead := func(pid string, recorded bool) {
+		tr := newTrace(t, trace.Options{Name: "other", NumThreads: 1})
+		if recorded {
+			user(t, tr).Record(testPlain, 0, 0, 0)
+		}
+		b, err := os.ReadFile(tr.Path())
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, "app_trace.pid"+pid), b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	dead("1", false)
+	dead("2", true)
+	if err := os.WriteFile(filepath.Join(dir, "app_trace.pid3"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lives := newTrace(t, trace.Options{Name: "app", Dir: dir})
+	next := newTrace(t, trace.Options{Name: "app", Dir: dir})
+	var got []string
+	left, _ := os.ReadDir(dir)
+	for _, e := range left {
+		got = append(got, e.Name())
+	}
+	want := []string{"app_trace.pid2", "app_trace.pid3", filepath.Base(lives.Path()), filepath.Base(next.Path())}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

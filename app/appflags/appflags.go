@@ -43,6 +43,7 @@ func Add(fs *pflag.FlagSet) *Flags {
 	f.addCPUs()
 	f.addControl()
 	f.addLog()
+	f.addTrace()
 	f.addIgnored()
 	f.ask("version", "v", "print the version and exit", ErrVersion)
 	f.ask("help", "h", "print this and exit", pflag.ErrHelp)
@@ -211,6 +212,8 @@ func (f *Flags) Options() (app.Options, error) {
 		return o, errors.New("--pci-allowed and --pci-blocked do not go together")
 	case f.noRPC && o.WaitForRPC:
 		return o, errors.New("--wait-for-rpc: nobody can be waited for with --no-rpc-server")
+	case o.NoTrace && o.TpointGroupMask != "":
+		return o, errors.New("--tpoint-group: with --num-trace-entries 0 there is no trace")
 	}
 	name := "--cpumask"
 	if f.lcores != nil {

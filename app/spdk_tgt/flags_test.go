@@ -368,3 +368,23 @@ func FuzzParseArgs(f *testing.F) {
 		}
 	})
 }
+
+func TestNoTraceInASandbox(t *testing.T) {
+	aio := "--aio=a:" + t.TempDir()
+	for _, args := range [][]string{{aio, "-e", "thread"}, {"--seccomp=log", "-e", "thread"}} {
+		c, err := parseArgs(args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k, err := c.containment(); err == nil || !strings.Contains(err.Error(), "a trace is not for a sandbox") {
+			t.Errorf("%q: %+v, %v", args, k, err)
+		}
+	}
+	c, err := parseArgs([]string{aio, "--sandbox", "none", "--seccomp", "none", "-e", "thread"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.containment(); err != nil {
+		t.Errorf("without a sandbox: %v", err)
+	}
+}

@@ -96,6 +96,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if c.closed() { // the application can open nothing of that itself
 		o.RPCSocket, o.RPCBound = "", c.socket
 		o.ConfigFile, o.Config, o.ConfigName = "", c.config, cfg.o.ConfigFile
+		o.NoTrace = true
 	}
 	err = app.Run(o, func(_ *reactor.Thread, a *app.App) error { return tgt.start(a) })
 	logged()

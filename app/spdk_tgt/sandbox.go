@@ -311,6 +311,9 @@ func (c *config) containment() (*containment, error) {
 	if k.closed() && c.metrics != nil {
 		return nil, errors.New("metrics are not for a sandbox, which has no sockets: use --sandbox none --seccomp none")
 	}
+	if k.closed() && c.o.TpointGroupMask != "" {
+		return nil, errors.New("a trace is not for a sandbox, which has no shared memory: use --sandbox none --seccomp none")
+	}
 	return k, nil
 }
 
