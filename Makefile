@@ -41,6 +41,7 @@ test: deps lint
 # What make test samples, whole: an hour.
 test-long: test
 	$(GO) test $(SERIAL) -timeout 60m ./modules/memfs ./modules/aio -run TestLargeDirectory -v -files 1000000
+	@./test/deps.sh chromium
 	$(GO) test -timeout 60m ./test/integration -long
 
 # While you work: within 2 minutes on 2 cores.

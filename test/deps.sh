@@ -1,5 +1,6 @@
 #!/bin/bash
 # Sees to it that every tool the tests call is there: installs with apt-get what is missing and names what stays so.
+# Arguments are more tools, whose packages are called like them, that not every run needs.
 set -euo pipefail
 
 # tool, or file that proves it is there, and the Debian package that brings it
@@ -19,6 +20,10 @@ want=(
 	"ar binutils"
 	"/usr/include/stdlib.h libc6-dev" # likewise
 )
+
+for tool in "$@"; do
+	want+=("$tool $tool")
+done
 
 have() {
 	case $1 in

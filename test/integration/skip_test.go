@@ -12,6 +12,7 @@ type skipReason int
 const (
 	noFuseDevice skipReason = iota + 1
 	notRoot
+	notLong
 )
 
 func (r skipReason) String() string {
@@ -20,6 +21,8 @@ func (r skipReason) String() string {
 		return "no /dev/fuse: load the fuse module"
 	case notRoot:
 		return "not root: mounting needs CAP_SYS_ADMIN"
+	case notLong:
+		return "it takes a browser and a minute: see make test-long"
 	}
 	return fmt.Sprintf("unknown reason %d", int(r))
 }
@@ -32,6 +35,8 @@ func (r skipReason) holds() bool {
 		return os.IsNotExist(err)
 	case notRoot:
 		return os.Geteuid() != 0
+	case notLong:
+		return !*long
 	}
 	return false
 }
