@@ -23,7 +23,7 @@ needs nothing else.
 
 Addresses that other machines reach are refused: directories and what is done with them are in here, and there is no
 login. A socket lets in its owner and group as far as the umask does, or exactly those that mode says; a TCP port lets
-in every user of the machine, but no page of another site. A sandbox has no sockets, so an exported directory (--aio)
+in every user of the machine, but no page of another site. A sandbox makes no sockets, so an exported directory (--aio)
 has metrics only with --sandbox none --seccomp none.
 
 Prometheus reads it with this in its configuration, and [grafana.json](grafana.json) is a dashboard for what it has

@@ -33,6 +33,7 @@ type Manager struct {
 	refused    atomic.Uint64 // connections
 
 	mu  sync.Mutex // held while a server starts or stops
+	why error      // nothing can be served
 	o   Options
 	end chan struct{} // closing it stops the server; nil if there is none
 	out chan struct{} // closed when it has stopped
@@ -65,12 +66,22 @@ func (m *Manager) Register(c prometheus.Collector) error {
 	return nil
 }
 
+// Confine has [Manager.Start] fail with why, in a process that may make no sockets.
+func (m *Manager) Confine(why error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.why = why
+}
+
 // Start begins to serve, until [Manager.Stop] or the end of the application. It returns the address, with the port if
 // the kernel has chosen it. Errors wrap EALREADY if metrics are served, somewhere else perhaps; EADDRINUSE and whatever
-// else prevents it; and [app.ErrStopped].
+// else prevents it; what [Manager.Confine] was given; and [app.ErrStopped].
 func (m *Manager) Start(o Options) (Address, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.why != nil {
+		return Address{}, m.why
+	}
 	if m.end != nil {
 		return Address{}, fmt.Errorf("metrics: they are served at %v: %w", m.o.Address, syscall.EALREADY)
 	}

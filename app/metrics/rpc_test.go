@@ -62,4 +62,11 @@ func TestRPC(t *testing.T) {
 		!strings.HasPrefix(got.URL, "http://127.0.0.1:") || strings.HasSuffix(got.URL, ":0/") {
 		t.Errorf("metrics_start: %+v, %v", got, err)
 	}
+	if err := c.Call(ctx, "metrics_stop", nil, &ok); err != nil {
+		t.Error(err)
+	}
+	r.m.Confine(syscall.EPERM)
+	if err := c.Call(ctx, "metrics_start", params, &got); !errors.Is(err, syscall.EPERM) {
+		t.Errorf("confined: %v", err)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"syscall"
 	"time"
@@ -31,6 +32,18 @@ const (
 var formats = [numFormats]expfmt.Format{
 	expfmt.NewFormat(expfmt.TypeOpenMetrics),
 	expfmt.NewFormat(expfmt.TypeTextPlain),
+}
+
+// older is what clients ask for that name no version of OpenMetrics.
+var older, _ = expfmt.NewOpenMetricsFormat(expfmt.OpenMetricsVersion_0_0_1)
+
+// formatFor returns what a client understands.
+func formatFor(h http.Header) int {
+	f := expfmt.NegotiateAccept(h, formats[formatText], formats[formatOpenMetrics], older)
+	if f.FormatType() == expfmt.TypeOpenMetrics {
+		return formatOpenMetrics
+	}
+	return formatText
 }
 
 // result is what a scrape has found.

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/prometheus/common/expfmt"
 )
 
 // MaxConnections is how many clients there can be; further ones are closed at once.
@@ -122,10 +120,7 @@ func isLocalName(host string) bool {
 }
 
 func (s *server) metrics(w http.ResponseWriter, r *http.Request) {
-	format := formatText
-	if expfmt.NegotiateIncludingOpenMetrics(r.Header).FormatType() == expfmt.TypeOpenMetrics {
-		format = formatOpenMetrics
-	}
+	format := formatFor(r.Header)
 	res, err := s.m.scraper.get(r.Context())
 	var text []byte
 	if err == nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spdk-go/spdk-go/app"
 	"github.com/spdk-go/spdk-go/app/fusemount"
+	"github.com/spdk-go/spdk-go/app/metrics"
 	"github.com/spdk-go/spdk-go/internal/sandbox"
 	"github.com/spdk-go/spdk-go/modules/aio"
 	"github.com/spdk-go/spdk-go/reactor"
@@ -86,6 +87,8 @@ func (c *containment) subsystems() []app.Subsystem {
 				Mountpoints:   c.canMount,
 				NoPassthrough: c.mode != sandbox.None && !c.keeps(unix.CAP_SYS_ADMIN),
 			})
+			metrics.Of(a).Confine(fmt.Errorf("metrics are not for a process that has locked itself up, which can make no "+
+				"sockets: start it with --sandbox none --seccomp none: %w", syscall.EPERM))
 			done(nil)
 		},
 	}}

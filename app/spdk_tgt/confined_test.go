@@ -222,6 +222,7 @@ func TestSandboxSurvivesRPCs(t *testing.T) {
 		"fsdev_reset":            {"name": "data0"},
 		"framework_get_config":   {"name": "fsdev"},
 		"log_set_flag":           {"flag": "all"},
+		"metrics_start":          {"address": "127.0.0.1:0"},
 		"thread_set_cpumask":     {"id": 1, "cpumask": "0x1"},
 	}
 	for _, m := range rpc.Methods() {
