@@ -148,7 +148,7 @@ type Options struct {
 	//
 	// SPDK: --logflag
 	LogFlags []string
-	// LogSink, if not nil, gets the log too, from the level on that log_set_level sets.
+	// LogSink, if not nil, gets the log too, from the level on that log_set_level sets. It can be a [log.Opener].
 	//
 	// SPDK: log
 	LogSink slog.Handler
@@ -269,7 +269,13 @@ func Run(o Options, start StartFunc) error {
 // SPDK: spdk_app_start
 func (a *App) Start(start StartFunc) error {
 	acquireProcs(len(a.cores))
-	if err := a.startReactors(); err != nil {
+	err := log.Open(a.o.LogSink)
+	if err == nil {
+		if err = a.startReactors(); err != nil {
+			err = errors.Join(err, log.Close(a.o.LogSink))
+		}
+	}
+	if err != nil {
 		releaseProcs(len(a.cores))
 		a.cancel()
 		close(a.done)
@@ -279,7 +285,7 @@ func (a *App) Start(start StartFunc) error {
 	if !a.o.DisableSignalHandlers {
 		signals = watchSignals(a)
 	}
-	err := a.bringUp(start)
+	err = a.bringUp(start)
 	if err != nil {
 		a.Stop(err)
 	}
@@ -359,6 +365,9 @@ func (a *App) finish(signals *signalWatch) {
 	releaseProcs(len(a.cores))
 	if signals != nil {
 		signals.stop()
+	}
+	if err := log.Close(a.o.LogSink); err != nil {
+		a.Stop(fmt.Errorf("app: end of the log: %w", err))
 	}
 	close(a.done)
 }

@@ -15,12 +15,18 @@ import (
 // columns is the narrowest terminal that --help should look well on.
 const columns = 80
 
+// FlagSet is a set of flags. It is the one of github.com/spf13/pflag, for those who do not import that.
+type FlagSet = pflag.FlagSet
+
+// NewFlagSet returns a set for flags of an application's own.
+func NewFlagSet() *FlagSet { return pflag.NewFlagSet("", pflag.ContinueOnError) }
+
 // Parse returns the options that a command line gives an application of that name; args do not have the program's own
 // name. own are flags of the application's, nil if it has none: one that has a name, or a letter, of the others is an
 // error. pflag.ErrHelp and [ErrVersion] ask for what they say.
 //
 // SPDK: spdk_app_parse_args
-func Parse(name string, args []string, own *pflag.FlagSet) (app.Options, *Flags, error) {
+func Parse(name string, args []string, own *FlagSet) (app.Options, *Flags, error) {
 	fs := pflag.NewFlagSet(name, pflag.ContinueOnError)
 	fs.SortFlags = false
 	fs.SetInterspersed(false) // no arguments are taken, so the first one is the mistake to report
@@ -43,7 +49,7 @@ func Parse(name string, args []string, own *pflag.FlagSet) (app.Options, *Flags,
 }
 
 // addOwn adds the application's flags to SPDK's.
-func addOwn(fs, own *pflag.FlagSet) (err error) {
+func addOwn(fs, own *FlagSet) (err error) {
 	if own == nil {
 		return nil
 	}
@@ -64,7 +70,7 @@ func addOwn(fs, own *pflag.FlagSet) (err error) {
 // usage explains the flags, those of the application's own first.
 //
 // SPDK: spdk_app_usage
-func (f *Flags) usage(w io.Writer, own *pflag.FlagSet) {
+func (f *Flags) usage(w io.Writer, own *FlagSet) {
 	fmt.Fprintf(w, "Usage: %s [flags]\n\n", f.fs.Name())
 	if own != nil && own.HasFlags() {
 		fmt.Fprintf(w, "Flags of this program:\n%s\nFlags of every application:\n", own.FlagUsagesWrapped(columns))
@@ -96,11 +102,11 @@ const (
 // and returns the exit code. What goes wrong is one line on the standard error.
 //
 // SPDK: what the main functions of its applications do
-func Main(name string, own *pflag.FlagSet, start app.StartFunc) (code int) {
+func Main(name string, own *FlagSet, start app.StartFunc) (code int) {
 	return run(name, os.Args[1:], own, start, os.Stdout, os.Stderr)
 }
 
-func run(name string, args []string, own *pflag.FlagSet, start app.StartFunc, stdout, stderr io.Writer) int {
+func run(name string, args []string, own *FlagSet, start app.StartFunc, stdout, stderr io.Writer) int {
 	o, f, err := Parse(name, args, own)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
