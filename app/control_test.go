@@ -135,7 +135,8 @@ func TestWaitForRPC(t *testing.T) {
 		"fsdev_get_opts": `{"fsdev_io_pool_size":2048,"fsdev_io_cache_size":64}`,
 		"framework_get_scheduler": `{"scheduler_name":"dynamic","scheduler_period":500000,"isolated_core_mask":"1",` +
 			`"scheduling_core":1,"load_limit":30,"core_limit":80,"core_busy":95}`,
-		"framework_get_subsystems": `[{"subsystem":"scheduler","depends_on":[]},{"subsystem":"iobuf","depends_on":[]},` +
+		"framework_get_subsystems": `[{"subsystem":"log","depends_on":[]},` +
+			`{"subsystem":"scheduler","depends_on":[]},{"subsystem":"iobuf","depends_on":[]},` +
 			`{"subsystem":"fsdev","depends_on":[]}]`,
 	} {
 		if got := string(r.call(method, nil)); got != want {

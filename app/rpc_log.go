@@ -3,7 +3,10 @@ package app
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 
+	"github.com/spdk-go/spdk-go/fsdev"
 	"github.com/spdk-go/spdk-go/log"
 	"github.com/spdk-go/spdk-go/reactor"
 	"github.com/spdk-go/spdk-go/rpc"
@@ -45,6 +48,25 @@ type flagParams struct {
 
 type timestampsParams struct {
 	Enabled bool `json:"enabled" doc:"whether lines have times"`
+}
+
+// logConfig returns the calls that bring the log to where it is, as far as it is not as it was at first.
+//
+// Not in SPDK, which does not save that.
+func logConfig(s *log.Settings) (calls []fsdev.ConfigCall) {
+	if l := s.Level(); l != log.Notice {
+		calls = append(calls, fsdev.ConfigCall{Method: "log_set_level", Params: levelParams{l}})
+	}
+	if l := s.PrintLevel(); l != log.Notice {
+		calls = append(calls, fsdev.ConfigCall{Method: "log_set_print_level", Params: levelParams{l}})
+	}
+	flags := s.Flags()
+	for _, name := range slices.Sorted(maps.Keys(flags)) {
+		if flags[name] {
+			calls = append(calls, fsdev.ConfigCall{Method: "log_set_flag", Params: flagParams{name}})
+		}
+	}
+	return calls
 }
 
 // logSetter makes a handler of what changes a setting.

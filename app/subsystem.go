@@ -62,6 +62,11 @@ func RegisterSubsystem(s Subsystem) {
 
 func init() {
 	RegisterSubsystem(Subsystem{
+		Name:   "log",
+		Init:   func(_ *reactor.Thread, _ *App, done func(error)) { done(nil) },
+		Config: func(_ *reactor.Thread, a *App) []fsdev.ConfigCall { return logConfig(a.logging) },
+	})
+	RegisterSubsystem(Subsystem{
 		Name: "scheduler",
 		Init: initScheduler,
 		Fini: func(_ *reactor.Thread, a *App, done func(error)) { go func() { done(finiScheduler(a)) }() },

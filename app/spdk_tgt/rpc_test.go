@@ -145,6 +145,66 @@ func TestRPCMounts(t *testing.T) {
 	}
 }
 
+// TestConfigOfEverything sets by RPC all that can be saved, starts another target with what was saved, and saves the
+// same.
+func TestConfigOfEverything(t *testing.T) {
+	needFuse(t)
+	mem, dir := mountpoint(t), mountpoint(t)
+	file := filepath.Join(t.TempDir(), "tgt.json")
+	c, client := startRPC(t, "--wait-for-rpc", "--disable-cpumask-locks")
+	for _, set := range []struct {
+		method string
+		params any
+	}{
+		{"iobuf_set_options", object{"small_pool_count": 512, "large_pool_count": 32, "small_bufsize": 4096}},
+		{"fsdev_set_opts", object{"fsdev_io_pool_size": 1024, "fsdev_io_cache_size": 32}},
+		{"framework_set_scheduler", object{"name": "dynamic", "period": 500000, "core_limit": 70}},
+		{"framework_start_init", nil},
+		{"log_set_level", object{"level": "ERROR"}},
+		{"log_set_print_level", object{"level": "WARNING"}},
+		{"log_set_flag", object{"flag": "rpc"}},
+		{"fsdev_aio_create", object{"name": "a0", "root_path": t.TempDir(), "workers": 3, "enable_writeback_cache": false,
+			"translate_uid": []string{"map:0:100000:1000"}, "posix_acl": true, "max_write": 65536}},
+		{"fsdev_memfs_create", object{"name": "m0", "size": 16 << 20, "inodes": 100}},
+		{"fsdev_null_create", object{"name": "n0"}},
+		{"fuse_mount", object{"name": "m0", "mountpoint": mem, "cache": "always", "max_write": 131072, "entry_timeout": 0}},
+		{"fuse_mount", object{"name": "a0", "mountpoint": dir, "read_only": true, "attr_timeout": 1.5}},
+	} {
+		call(t, client, set.method, set.params, nil)
+	}
+	saved, err := rpc.SaveConfig(within(t), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := saved.WriteFile(file); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"small_pool_count\": 512", "core_limit\": 70", "\"ERROR\"", "\"WARNING\"",
+		"log_set_flag", "workers\": 3", "map:0:100000:1000", "inodes\": 100", "n0",
+		"entry_timeout\": 0", "attr_timeout\": 1.5"} {
+		if !strings.Contains(text(t, saved), want) {
+			t.Errorf("%s is not saved", want)
+		}
+	}
+	c.signal(syscall.SIGTERM)
+	if code := c.end(); code != exitOK {
+		t.Errorf("exit code %d, stderr %q", code, &c.stderr)
+	}
+	c, client = startRPC(t, "-c", file, "--disable-cpumask-locks")
+	call(t, client, "framework_wait_init", nil, nil)
+	again, err := rpc.SaveConfig(within(t), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(text(t, saved), text(t, again)); diff != "" {
+		t.Error(diff)
+	}
+	c.signal(syscall.SIGTERM)
+	if code := c.end(); code != exitOK || isMounted(t, mem) || isMounted(t, dir) {
+		t.Errorf("exit code %d, stderr %q", code, &c.stderr)
+	}
+}
+
 // TestRPCForcedUnmount leaves the user of a file with errors.
 func TestRPCForcedUnmount(t *testing.T) {
 	needFuse(t)
