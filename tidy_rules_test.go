@@ -88,7 +88,7 @@ var importTable = []room{
 	{"app", []string{everything}},
 	{"examples", []string{
 		"mempool", "reactor", "iochannel", "iobuf", "fsdev", "fuse_dispatcher",
-		"modules/...", "transport/...", "rpc", "trace", "log", "app",
+		"modules/...", "transport/...", "rpc", "trace", "log", "app", "app/appflags", "app/fsclient",
 	}},
 	{"test", []string{everything}},
 }
