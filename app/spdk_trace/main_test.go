@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -357,6 +359,53 @@ func TestBadFiles(t *testing.T) {
 			code, stdout, stderr := call(args...)
 			if code != exitFailed || stdout != "" || !strings.Contains(stderr, "no trace file, or a damaged one") {
 				t.Errorf("%s: exit code %d, %q, %q", name, code, stdout, stderr)
+			}
+		}
+	}
+}
+
+// TestDamageDoesNoHarm changes bytes of a trace, in its descriptions, owners and rings: it is shown in every form, or
+// is an error.
+func TestDamageDoesNoHarm(t *testing.T) {
+	s := newSample(t)
+	for range 20 {
+		s.fill()
+	}
+	whole, err := os.ReadFile(s.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var used []int // bytes that say something
+	for i, b := range whole {
+		if b != 0 {
+			used = append(used, i)
+		}
+	}
+	seed := uint64(time.Now().UnixNano())
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	for range 40 {
+		b := slices.Clone(whole)
+		for range 1 + rnd.IntN(30) {
+			at := used[rnd.IntN(len(used))] + rnd.IntN(8)
+			b[min(at, len(b)-1)] = byte(rnd.UintN(256))
+		}
+		f, err := trace.NewFile(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			continue
+		}
+		list, err := f.Entries(-1, false)
+		if err != nil {
+			continue
+		}
+		v := &view{f: f, name: "damaged", entries: list, printTSC: true}
+		forms := map[string]func(w *bufio.Writer){"text": v.text, "json": v.json, "chrome": v.chrome}
+		for name, write := range forms {
+			var out bytes.Buffer
+			if err := buffered(&out, write); err != nil {
+				t.Errorf("seed %d: %s: %v", seed, name, err)
+			}
+			if name != "text" && !json.Valid(out.Bytes()) {
+				t.Errorf("seed %d: %s is no JSON", seed, name)
 			}
 		}
 	}
