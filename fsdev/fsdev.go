@@ -82,9 +82,9 @@ type channelState struct {
 	special   uint8 // special*
 
 	tracepoints *atomic.Uint64 // those of the layer that are on, a bit each
-	stats     channelStats
-	aborter   *aborter
-	drain     *iochannel.Iter // of a reset
+	stats       channelStats
+	aborter     *aborter
+	drain       *iochannel.Iter // of a reset
 }
 
 // Register makes dev known under name, which must be unique (EEXIST) and not empty
