@@ -40,7 +40,8 @@
 // polls are many and mostly empty. So the reactor itself puts these two moments down, by the number of the request, in
 // memory that it shares with the programs ([Requests]).
 //
-// fuseEnd runs at tracepoint fuse_request_end, which an answer reaches inside of its write(2). It has all four moments,
+// fuseEnd runs at tracepoint fuse_request_end, which an answer reaches inside of its write(2), or when the kernel takes
+// it from an io_uring. It has all four moments,
 // and counts three times: in the queue, in service, and for the reply ([Times]). A request that ends otherwise counts
 // as unserved.
 //
