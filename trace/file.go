@@ -29,7 +29,6 @@ type File struct {
 	size  uint64
 	close func() error
 
-	head     []byte // up to the rings
 	sections [numSections]uint64
 	owners   table
 	types    table // of owners
