@@ -203,6 +203,11 @@ func TestSession(t *testing.T) {
 				})
 			}
 			wg.Wait()
+			if byRing { // a queue serves those who run on its CPU
+				for cpu := range reactors {
+					onCPU(t, cpu, func() { _, _ = os.Stat(r.file("none")) })
+				}
+			}
 			checkStats(t, s, reactors)
 			if err := s.Unmount(); err != nil {
 				t.Fatal(err)
