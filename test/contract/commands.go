@@ -105,6 +105,9 @@ iobuf_get_stats
 save_config
 save_config -s fsdev -i -1
 save_subsystem_config -n fsdev
+notify_get_types
+notify_get_notifications
+notify_get_notifications -i 1 -n 2
 fsdev_aio_delete aio0
 ! fsdev_aio_delete aio0
 fsdev_aio_delete aio1
