@@ -57,6 +57,7 @@ scheduler_set_options -s 0 -i 0x0
 iobuf_set_options --small-pool-count 256 --large-pool-count 32 --small-bufsize 8192 --large-bufsize 135168
 ! iobuf_set_options --small-pool-count 1
 fsdev_set_opts 8192 128
+trace_get_tpoint_group_mask
 framework_start_init
 `
 
@@ -105,6 +106,14 @@ iobuf_get_stats
 save_config
 save_config -s fsdev -i -1
 save_subsystem_config -n fsdev
+trace_get_info
+trace_get_tpoint_group_mask
+trace_enable_tpoint_group fsdev
+trace_disable_tpoint_group all
+! trace_enable_tpoint_group none
+trace_set_tpoint_mask fsdev 0x1
+trace_clear_tpoint_mask fsdev 0x1
+trace_clear
 notify_get_types
 notify_get_notifications
 notify_get_notifications -i 1 -n 2
