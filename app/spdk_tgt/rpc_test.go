@@ -232,6 +232,7 @@ func TestRPCForcedUnmount(t *testing.T) {
 func TestDefaultSocket(t *testing.T) {
 	first := startReady(t, "--null", "n0", "--disable-cpumask-locks")
 	second := startReady(t, "--null", "n0", "--disable-cpumask-locks")
+	second.await("word of the RPC server", func() bool { return strings.Contains(second.stdout.String(), "RPC server") })
 	said := second.stdout.String()
 	if !strings.Contains(said, "no RPC server: ") || !strings.Contains(said, rpc.DefaultSocket) {
 		t.Errorf("stdout %q", said)
