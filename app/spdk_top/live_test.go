@@ -230,7 +230,7 @@ func TestEndlessAnswer(t *testing.T) {
 			_, err = nc.Write(junk)
 		}
 	}()
-	tg := &target{socket: socket}
+	tg := &target{socket: socket, limit: 1 << 20}
 	defer tg.close()
 	if _, err := tg.sample(context.Background()); err == nil || !strings.Contains(err.Error(), errTooLong.Error()) {
 		t.Error(err)

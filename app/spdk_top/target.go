@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -20,6 +21,7 @@ const (
 // target is an application that comes and goes.
 type target struct {
 	socket  string
+	limit   int64 // of an answer; 0: maxAnswer
 	c       *rpc.Client
 	methods map[string]bool
 }
@@ -30,11 +32,12 @@ var errTooLong = errors.New("the answer does not end")
 // limitedConn is a connection that fails when too much comes in after the last request.
 type limitedConn struct {
 	net.Conn
-	left atomic.Int64
+	limit int64
+	left  atomic.Int64
 }
 
 func (c *limitedConn) Write(p []byte) (int, error) {
-	c.left.Store(maxAnswer)
+	c.left.Store(c.limit)
 	return c.Conn.Write(p)
 }
 
@@ -59,7 +62,7 @@ func (t *target) sample(parent context.Context) (*sample, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.c, t.methods = rpc.NewClient(&limitedConn{Conn: nc}), nil
+		t.c, t.methods = rpc.NewClient(&limitedConn{Conn: nc, limit: cmp.Or(t.limit, maxAnswer)}), nil
 	}
 	s, err := t.take(ctx)
 	var refused *rpc.Error
