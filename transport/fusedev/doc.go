@@ -40,9 +40,10 @@
 // nobody has to be woken on another one, which is what most of the time of a single request goes to. That takes a
 // reactor that lets others have its CPU when it is idle, so mode hybrid or interrupt; and it must be pinned.
 //
-// A CPU's list has 64 pairs of buffers, with the defaults 64 × 1028 KiB of address space, of which only what is used
+// A CPU's list has 128 pairs of buffers, with the defaults 128 × 1028 KiB of address space, of which only what is used
 // becomes resident. Fewer if the dispatcher's MaxRequests would not suffice for all of them. A request that waits for a
-// lock makes the kernel get another pair, up to LockWaits of a queue; one more is answered ENOLCK.
+// lock makes the kernel get another pair, up to LockWaits of a queue; one more is answered ENOLCK, and so is one that
+// comes when three quarters of a list are in use, since nobody could unlock if all were.
 //
 // # Which thread owns what
 //

@@ -480,6 +480,9 @@ func (q *queue) hangup() {
 	for !q.retry.isEmpty() { // nobody waits for it any more
 		q.finish(q.retry.pop(), unix.ENODEV, 0)
 	}
+	for q.ring != nil && !q.ring.lockQueue.isEmpty() {
+		q.finish(q.ring.lockQueue.pop(), unix.ENODEV, 0)
+	}
 	q.control.interruptAll()
 	q.checkDrained()
 }

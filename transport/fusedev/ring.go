@@ -14,7 +14,7 @@ import (
 
 const (
 	// ringDepth is how many requests of one CPU can be in flight, beside those that wait for locks.
-	ringDepth = 64
+	ringDepth = 128
 	// minRingDepth is less than what is worth a ring.
 	minRingDepth = 4
 	// ringEntries is the size of the submission queue. What does not fit is submitted first.
@@ -43,6 +43,8 @@ type ring struct {
 	mem     [][]byte // mappings
 	depth   int      // of a CPU
 
+	lockQueue slotList // SETLKW that are not decided on yet
+
 	started  bool
 	wasBound bool // the queue's thread was, before
 	polling  bool
@@ -56,6 +58,7 @@ type ring struct {
 // ringCPU is one of the kernel's lists of requests.
 type ringCPU struct {
 	id    uint16
+	out   int // entries that the kernel has
 	spare int // entries beyond depth, there for SETLKW, that do not serve one
 }
 
@@ -198,6 +201,7 @@ func (r *ring) sqe(e *entry, op uint32, commit uint64) *uring.SQE128 {
 	cmd := fuseabi.Overlay[fuseabi.UringCmdReq](s.Cmd())
 	*cmd = fuseabi.UringCmdReq{CommitID: commit, QID: e.cpu.id}
 	e.out = true
+	e.cpu.out++
 	r.out++
 	return s
 }
@@ -228,7 +232,7 @@ func (r *ring) poll() reactor.PollerResult {
 		r.u.Submit()
 	}
 	n, _ := r.u.Poll()
-	if n == 0 {
+	if n == 0 && r.lockQueue.isEmpty() {
 		return reactor.Idle
 	}
 	n = min(n, batchRequests)
@@ -244,6 +248,9 @@ func (r *ring) poll() reactor.PollerResult {
 	if r.u.Pending() > 0 {
 		r.u.Submit()
 	}
+	if !r.lockQueue.isEmpty() {
+		r.admitLocks()
+	}
 	if r.q.state == stateDraining {
 		r.q.checkDrained()
 	}
@@ -258,6 +265,7 @@ func (r *ring) complete(cqe *uring.CQE) {
 	}
 	e := r.entries[cqe.UserData]
 	e.out = false
+	e.cpu.out--
 	r.out--
 	switch errno := cqe.Errno(); errno {
 	case 0:
@@ -303,6 +311,10 @@ func (r *ring) take(e *entry) {
 		r.q.reject(sl, errno)
 		return
 	}
+	if h.Opcode == fuseabi.FUSE_SETLKW {
+		r.lockQueue.push(sl)
+		return
+	}
 	r.q.submit(sl)
 }
 
@@ -330,16 +342,31 @@ func (r *ring) admit(sl *slot, h *fuseabi.InHeader) syscall.Errno {
 	}
 	sl.out[1] = e.payload[:room]
 	sl.outCount = 2
-	if h.Opcode == fuseabi.FUSE_SETLKW {
-		return r.admitLock(e)
-	}
 	return 0
 }
 
-// admitLock sees to it that a request that may wait as long as it likes does not take away what the others need, those
-// that unlock among them: the kernel gets another entry for it.
+// admitLocks decides on requests that may wait as long as they like, one at a time, once it is known how many entries
+// the kernel has left. Who waits for an entry gets that of the next reply, and not one that is added. So one is kept
+// only if there are many left; should the kernel run out of them before one more is added, few are left the next time,
+// and the next such request, if not another one, is replied to.
+func (r *ring) admitLocks() {
+	for !r.lockQueue.isEmpty() {
+		if n, _ := r.u.Poll(); n > 0 || r.u.Pending() > 0 {
+			return // what has come is counted first
+		}
+		sl := r.lockQueue.pop()
+		if errno := r.admitLock(sl.entry); errno != 0 {
+			r.q.reject(sl, errno)
+		} else {
+			r.q.submit(sl)
+		}
+		r.u.Submit()
+	}
+}
+
+// admitLock has the kernel get another entry for one that is not to come back soon.
 func (r *ring) admitLock(e *entry) syscall.Errno {
-	if r.locks == r.q.lockWaits {
+	if r.locks == r.q.lockWaits || e.cpu.out < r.depth/4 {
 		return unix.ENOLCK
 	}
 	if e.cpu.spare == 0 {

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -149,6 +150,9 @@ func TestRingKeepsRoomForUnlock(t *testing.T) {
 			lock := unix.Flock_t{Type: unix.F_WRLCK, Start: int64(i), Len: 1}
 			errs[i] = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLKW, &lock)
 		})
+		if i%(ringDepth/2) == 0 { // not all at once
+			r.srv.waitForSlow(t, i+1)
+		}
 	}
 	r.srv.waitForSlow(t, waiters)
 	if _, err := os.ReadFile(r.file("file")); err != nil {
@@ -181,6 +185,45 @@ func ringEntriesOf(t *testing.T, s *Session) (n int) {
 		}
 	}
 	return n
+}
+
+// Many who ask for locks at once may be refused, but none of them keeps others out or waits for ever.
+func TestRingSurvivesAStormOfLocks(t *testing.T) {
+	useRings(t)
+	r := newRig(t, 1)
+	r.srv.holdLocks = true
+	r.mount()
+	fd, err := unix.Open(r.file("file"), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	const waiters = 6 * ringDepth
+	var wg sync.WaitGroup
+	var refused atomic.Int32
+	for i := range waiters {
+		wg.Go(func() {
+			lock := unix.Flock_t{Type: unix.F_WRLCK, Start: int64(i), Len: 1}
+			switch err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLKW, &lock); err {
+			case nil:
+			case unix.ENOLCK:
+				refused.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	for held := -1; held < waiters; {
+		if _, err := os.ReadFile(r.file("file")); err != nil {
+			t.Errorf("while %d wait: %v", held, err)
+		}
+		r.srv.mu.Lock()
+		held = len(r.srv.slow) + int(refused.Load())
+		r.srv.mu.Unlock()
+	}
+	t.Logf("%d of %d were refused", refused.Load(), waiters)
+	r.srv.endSlow()
+	wg.Wait()
 }
 
 // More than the limit of waiting locks is refused.
