@@ -48,8 +48,8 @@ type job struct {
 	n, n2 *node
 	h, h2 *handle
 
-	state      int
-	pool       *pool          // that it was given to
+	state      atomic.Int32
+	pool       *pool          // that it is for
 	prev, next *job           // in a list
 	doneNext   *job           // in channel.done, or channel.free
 	woken      *locks.Request // whose wait for a lock the job has ended
@@ -100,7 +100,7 @@ func (c *channel) newJob(io *fsdev.IO, run func(w *worker, j *job) syscall.Errno
 		c.free = j.doneNext
 		j.doneNext = nil
 	}
-	j.io, j.run = io, run
+	j.io, j.run, j.pool = io, run, &c.a.pool
 	io.Ctx = j
 	return j
 }
@@ -122,7 +122,8 @@ func (c *channel) freeJob(j *job) *fsdev.IO {
 	}
 	clear(j.bufs)
 	j.io, j.run, j.n, j.n2, j.h, j.h2, j.bufs, j.moved = nil, nil, nil, nil, nil, nil, j.bufs[:0], 0
-	j.inRing, j.own, j.killed, j.state, j.pool = false, false, false, jobIdle, nil
+	j.inRing, j.own, j.killed = false, false, false
+	j.state.Store(jobIdle)
 	j.doneNext = c.free
 	c.free = j
 	return io
@@ -202,7 +203,7 @@ func (c *channel) abort(target *fsdev.IO) syscall.Errno {
 			return c.ring.cancel(x)
 		case x.io.Type == fsdev.IOReaddir && x.moved > 0:
 			return syscall.EALREADY // the client has references by it
-		case x.pool != nil && x.pool.abort(x):
+		case x.pool.abort(x):
 			c.leaveDir(x)
 		case !c.leaveWaiting(x):
 			return syscall.EALREADY

@@ -47,7 +47,7 @@ func (c *channel) enterDir(j *job) {
 	s := j.h.dir
 	s.mu.Lock()
 	if s.busy {
-		j.state = jobWaiting
+		j.state.Store(jobWaiting)
 		s.waiting.push(j)
 		s.mu.Unlock()
 		return
@@ -67,6 +67,7 @@ func (c *channel) leaveDir(j *job) {
 	next := s.waiting.head
 	if next != nil {
 		s.waiting.remove(next)
+		next.state.Store(jobIdle) // its thread may be about to look for it there
 	} else {
 		s.busy = false
 	}
@@ -84,11 +85,11 @@ func (c *channel) leaveWaiting(j *job) bool {
 	s := j.h.dir
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if j.state != jobWaiting {
+	if j.state.Load() != jobWaiting {
 		return false
 	}
 	s.waiting.remove(j)
-	j.state = jobIdle
+	j.state.Store(jobIdle)
 	return true
 }
 

@@ -13,7 +13,8 @@ import (
 	"github.com/spdk-go/spdk-go/internal/sys"
 )
 
-// The states of a job, guarded by the lock of the list it may be in.
+// The states of a job. It enters and leaves a list, and the state that says so, under the lock of that list; who wants
+// to take it out of one looks at the state under that lock, not knowing which list it is in.
 const (
 	jobIdle    = iota
 	jobQueued  // in pool.jobs
@@ -134,7 +135,7 @@ func (p *pool) stop() {
 // push queues a job. Any thread.
 func (p *pool) push(j *job) {
 	p.mu.Lock()
-	j.state, j.pool = jobQueued, p
+	j.state.Store(jobQueued)
 	p.jobs.push(j)
 	p.queued.Add(1)
 	w := p.toWake()
@@ -176,12 +177,12 @@ func (w *worker) rouse() {
 func (p *pool) abort(j *job) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if j.state != jobQueued {
+	if j.state.Load() != jobQueued {
 		return false
 	}
 	p.jobs.remove(j)
 	p.queued.Add(-1)
-	j.state = jobIdle
+	j.state.Store(jobIdle)
 	return true
 }
 
@@ -190,7 +191,7 @@ func (p *pool) take() (j *job, c *closing) {
 	p.mu.Lock()
 	if j = p.jobs.head; j != nil && p.toClose <= maxClosings {
 		p.jobs.remove(j)
-		j.state = jobRunning
+		j.state.Store(jobRunning)
 		p.queued.Add(-1)
 	} else if j, c = nil, p.closings; c != nil {
 		p.closings = c.next

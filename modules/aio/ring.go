@@ -100,7 +100,8 @@ func (r *ring) start(j *job) bool {
 		}
 		op.SQE.PrepFallocate(fd, io.Mode, int64(io.Offset), int64(io.Length))
 	}
-	j.state, j.inRing = jobRunning, true
+	j.inRing = true
+	j.state.Store(jobRunning)
 	j.handle = r.q.Start(op)
 	if !r.due {
 		r.due = true

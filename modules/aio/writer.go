@@ -22,6 +22,7 @@ func (c *channel) startWrite(j *job) bool {
 	if !j.h.slowWrites.Load() || j.h.align != 0 || j.h.flags&(unix.O_SYNC|unix.O_DSYNC) != 0 || !w.isQuick() {
 		return false
 	}
+	j.pool = w
 	w.push(j)
 	return true
 }
