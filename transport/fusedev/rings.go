@@ -28,18 +28,26 @@ func EnableRing() error {
 	return nil
 }
 
-// readPossibleCPUs returns one more than the number of the last CPU that can ever be, from a list as in 0-3,8.
-func readPossibleCPUs(file string) (int, error) {
+// readPossibleCPUs returns how many CPUs there can ever be, from a list as in 0-3,8. The kernel has as many lists of
+// requests, and refuses those of higher numbers, even if it leaves numbers of CPUs out.
+func readPossibleCPUs(file string) (n int, err error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return 0, fmt.Errorf("fusedev: %w", err)
 	}
-	list := strings.TrimSpace(string(text))
-	n, err := strconv.Atoi(list[strings.LastIndexAny(list, "-,")+1:])
-	if err != nil {
-		return 0, fmt.Errorf("fusedev: %s: %w", file, err)
+	for part := range strings.SplitSeq(strings.TrimSpace(string(text)), ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		first, err := strconv.Atoi(from)
+		last := first
+		if err == nil && isRange {
+			last, err = strconv.Atoi(to)
+		}
+		if err != nil {
+			return 0, fmt.Errorf("fusedev: %s: %w", file, err)
+		}
+		n += last - first + 1
 	}
-	return n + 1, nil
+	return n, nil
 }
 
 // addRings makes the rings, before the kernel can be told that there are some.

@@ -339,8 +339,8 @@ func TestPossibleCPUs(t *testing.T) {
 		want int
 		err  bool
 	}{
-		{"0\n", 1, false}, {"0-3\n", 4, false}, {"0-3,8-15\n", 16, false}, {"0,2\n", 3, false},
-		{"", 0, true}, {"0-x", 0, true},
+		{"0\n", 1, false}, {"0-3\n", 4, false}, {"0-3,8-15\n", 12, false}, {"0,2\n", 2, false},
+		{"", 0, true}, {"0-x", 0, true}, {"0,\n", 0, true},
 	} {
 		file := filepath.Join(t.TempDir(), "possible")
 		if err := os.WriteFile(file, []byte(test.text), 0o600); err != nil {
