@@ -45,12 +45,11 @@ type ring struct {
 
 	lockQueue slotList // SETLKW that are not decided on yet
 
-	started  bool
-	wasBound bool // the queue's thread was, before
-	polling  bool
-	due      bool // flush is about to be called
-	out      int  // entries that the kernel has
-	locks    int  // entries that serve SETLKW
+	started bool
+	polling bool
+	due     bool // flush is about to be called
+	out     int  // entries that the kernel has
+	locks   int  // entries that serve SETLKW
 
 	batch [64]uring.CQE
 }
@@ -155,8 +154,8 @@ func (r *ring) start() error {
 	r.u.SetEventfd(false) // as long as the thread looks by itself
 	r.poller = r.q.t.RegisterPoller("fusedev_ring", pollRing, r, 0)
 	r.poller.RegisterInterrupt(armRing, r)
-	r.started, r.wasBound = true, r.q.t.IsBound()
-	r.q.t.Bind(true) // the kernel holds the ring to the reactor's thread
+	r.started = true
+	bind(r.q.t) // the kernel holds the ring to the reactor's thread
 	for _, e := range r.entries {
 		r.register(e)
 	}
@@ -170,7 +169,7 @@ func (r *ring) close() {
 		r.poller.Unregister()
 		r.intr.Unregister()
 		r.started = false
-		r.q.t.Bind(r.wasBound)
+		unbind(r.q.t)
 	}
 	_ = r.u.Close()
 	if r.out > 0 {

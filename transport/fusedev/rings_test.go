@@ -2,6 +2,7 @@ package fusedev
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -295,19 +296,28 @@ func TestRingIsNotOffered(t *testing.T) {
 	}
 }
 
-// A thread goes back to being movable when its ring ends.
+// A thread goes back to being movable when the last of its rings ends, of several mounts, unless it was bound before.
 func TestRingBindsItsThread(t *testing.T) {
-	useRings(t)
-	r := newRig(t, 1)
-	s := r.mount()
-	if !r.o.Threads[0].IsBound() {
-		t.Error("a thread with a ring can be moved")
-	}
-	if err := s.Unmount(); err != nil {
-		t.Fatal(err)
-	}
-	if r.o.Threads[0].IsBound() {
-		t.Error("a thread whose ring has ended cannot be moved")
+	for _, before := range []bool{false, true} {
+		t.Run(fmt.Sprint(before), func(t *testing.T) {
+			useRings(t)
+			r := newRig(t, 1)
+			r.o.Threads[0].Bind(before)
+			sessions := []*Session{r.mount()}
+			r.o.Mountpoint = t.TempDir()
+			sessions = append(sessions, r.mount())
+			for i, s := range sessions {
+				if !r.o.Threads[0].IsBound() {
+					t.Errorf("a thread with %d rings can be moved", len(sessions)-i)
+				}
+				if err := s.Unmount(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if r.o.Threads[0].IsBound() != before {
+				t.Errorf("bound: %v, as it was not before there were rings", !before)
+			}
+		})
 	}
 }
 
