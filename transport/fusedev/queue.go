@@ -61,6 +61,7 @@ type slot struct {
 	smallOut []byte
 	unique   uint64
 	opcode   uint32
+	tries    int // of an INTERRUPT
 	busy     bool
 	forLocks bool // it is one of those that only serve SETLKW, or an entry that serves one
 }
@@ -101,6 +102,7 @@ type queue struct {
 	lockWaits int
 	inFlight  int
 	retry     slotList // read, but refused by the dispatcher with ENOBUFS
+	early     slotList // INTERRUPTs to be submitted again
 
 	ring       *ring  // nil if everything comes by the descriptor
 	ringAgreed bool   // the kernel has offered it
@@ -363,7 +365,11 @@ func pollRetry(_ *reactor.Thread, ctx any) reactor.PollerResult {
 		}
 		result = reactor.Busy
 	}
-	if q.patience == 0 {
+	if !q.early.isEmpty() {
+		q.retryEarly()
+		result = reactor.Busy
+	}
+	if q.patience == 0 && q.early.isEmpty() && q.retry.isEmpty() {
 		q.retryPoller.Pause()
 	}
 	return result
@@ -400,7 +406,10 @@ func (q *queue) finish(sl *slot, errno syscall.Errno, replyLen uint32) {
 		if sl.opcode == fuseabi.FUSE_INIT {
 			q.adjustInit(sl, reply)
 		}
-		q.write(sl, reply)
+		if (sl.tries > 0 || q.write(sl, reply) == unix.ENOENT) && q.isEarly(sl) {
+			q.waitEarly(sl)
+			return
+		}
 		if sl.opcode == fuseabi.FUSE_INIT {
 			q.owner.initDone(errno)
 		}
@@ -410,7 +419,7 @@ func (q *queue) finish(sl *slot, errno syscall.Errno, replyLen uint32) {
 
 // write sends a reply. A reply that the kernel does not understand is followed by one that it does, since whoever
 // waits for it would wait forever.
-func (q *queue) write(sl *slot, reply []byte) {
+func (q *queue) write(sl *slot, reply []byte) error {
 	if q.watcher != nil {
 		q.watcher.Reply(sl.unique)
 	}
@@ -419,19 +428,20 @@ func (q *queue) write(sl *slot, reply []byte) {
 	case nil:
 		q.stats.Replies++
 		q.stats.BytesOut += uint64(len(reply))
-		return
+		return nil
 	case unix.ENOENT: // interrupted or aborted meanwhile
 		q.stats.Stale++
-		return
+		return err
 	case unix.ENODEV, unix.EPERM, unix.ECONNABORTED:
 		if q.state != stateReading {
 			q.stats.Stale++
-			return
+			return err
 		}
 	}
 	q.stats.Refused++
 	q.report("the reply of %d bytes to opcode %d: write %s: %w", len(reply), sl.opcode, devFuse, err)
 	_ = q.send(sl.smallOut[:putError(sl.smallOut, sl.unique, unix.EIO)])
+	return err
 }
 
 func (q *queue) send(b []byte) error {
@@ -454,7 +464,7 @@ func (q *queue) release(sl *slot) {
 		sl.bigOut = nil
 	}
 	sl.in, sl.out = [3][]byte{}, [2][]byte{}
-	sl.busy = false
+	sl.busy, sl.tries = false, 0
 	if sl.entry == nil {
 		q.putSlot(sl)
 	}
@@ -477,8 +487,10 @@ func (q *queue) hangup() {
 		q.patience = ringPatience
 		q.retryPoller.Resume()
 	}
-	for !q.retry.isEmpty() { // nobody waits for it any more
-		q.finish(q.retry.pop(), unix.ENODEV, 0)
+	for _, list := range []*slotList{&q.retry, &q.early} {
+		for !list.isEmpty() { // nobody waits for it any more
+			q.finish(list.pop(), unix.ENODEV, 0)
+		}
 	}
 	for q.ring != nil && !q.ring.lockQueue.isEmpty() {
 		q.finish(q.ring.lockQueue.pop(), unix.ENODEV, 0)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -253,6 +254,46 @@ func TestRingRefusesTooManyLocks(t *testing.T) {
 	}
 	r.srv.endSlow()
 	wg.Wait()
+}
+
+// An INTERRUPT, which comes by the descriptor, may overtake the request that it is about, which comes by a ring. The
+// kernel does not send it again.
+func TestRingInterruptsAgain(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		notYet int
+		want   int // INTERRUPTs
+	}{
+		{"found at last", 3, 4},
+		{"never found", 2 * maxTries, 1 + maxTries},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			useRings(t)
+			r := newRig(t, 2)
+			r.srv.notYet = test.notYet
+			s := r.mount()
+			cmd := exec.Command("cat", r.file("slow"))
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			r.waitSlow(1)
+			_ = cmd.Process.Signal(syscall.SIGINT)
+			for range 2000 {
+				if int(r.srv.interrupts.Load()) == test.want {
+					break
+				}
+				time.Sleep(time.Millisecond)
+			}
+			r.srv.endSlow()
+			_ = cmd.Wait()
+			if got := int(r.srv.interrupts.Load()); got != test.want {
+				t.Errorf("%d INTERRUPTs, want %d", got, test.want)
+			}
+			if err := s.Unmount(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 func TestRingIsNotOffered(t *testing.T) {

@@ -28,6 +28,7 @@ type tinyServer struct {
 	maxWrite  uint32
 	hangInit  bool
 	holdLocks bool
+	notYet    int    // so many INTERRUPTs find no request
 	attrValid uint64 // s
 
 	destroys   atomic.Int32
@@ -107,6 +108,12 @@ func (s *tinyServer) hold(h *fuseabi.InHeader, r *tinyRequest, args []byte) bool
 		return true
 	case h.Opcode == fuseabi.FUSE_INTERRUPT:
 		s.interrupts.Add(1)
+		if s.notYet > 0 {
+			s.notYet--
+			r.reply(nil, syscall.EAGAIN)
+			r.t.Defer(completeTiny, r)
+			return true
+		}
 		target := fuseabi.Overlay[fuseabi.InterruptIn](args).Unique
 		for i, slow := range s.slow {
 			if slow.unique == target {
