@@ -81,7 +81,11 @@ func TestBackingRefused(t *testing.T) {
 func TestBackingNeedsCapability(t *testing.T) {
 	r := newRig(t, 1)
 	s := r.mount()
-	b, _, reported := newTestBacking(t, s.queues[0].fd)
+	var fd int
+	if err := do(s.queues[0], func(q *queue) error { fd = q.fd; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	b, _, reported := newTestBacking(t, fd)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
