@@ -1,6 +1,7 @@
 package fusedev
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -47,9 +48,10 @@ type ring struct {
 
 	started bool
 	polling bool
-	due     bool // flush is about to be called
-	out     int  // entries that the kernel has
-	locks   int  // entries that serve SETLKW
+	due     bool          // flush is about to be called
+	out     int           // entries that the kernel has
+	locks   int           // entries that serve SETLKW
+	refused syscall.Errno // why the kernel did not take an entry, or a reply
 
 	batch [64]uring.CQE
 }
@@ -134,8 +136,15 @@ func (r *ring) addEntries(cpu *ringCPU, n, size int) error {
 	return nil
 }
 
-// start gives the kernel all entries. It has answered INIT, and lets requests wait until it has one of each CPU.
+// errRefused says that the kernel takes no entries. It then goes on by the descriptor, or with what it has taken.
+var errRefused = errors.New("the kernel refuses entries")
+
+// start gives the kernel all entries. It has answered INIT, and lets requests wait until it has one of each CPU. After
+// errRefused the ring has been started.
 func (r *ring) start() error {
+	if r.q.state != stateReading {
+		return unix.ENODEV
+	}
 	if err := r.u.RegisterFiles([]int32{int32(r.q.fd)}); err != nil {
 		return err
 	}
@@ -159,7 +168,12 @@ func (r *ring) start() error {
 	for _, e := range r.entries {
 		r.register(e)
 	}
-	r.poll()
+	for range len(r.entries)/batchRequests + 1 { // refusals are there at once
+		r.poll()
+	}
+	if r.refused != 0 {
+		return fmt.Errorf("%w: %w", errRefused, r.refused)
+	}
 	return nil
 }
 
@@ -272,6 +286,7 @@ func (r *ring) complete(cqe *uring.CQE) {
 	case unix.ENOTCONN, unix.ECONNABORTED, unix.ECANCELED: // unmounted; aborted
 		r.q.hangup()
 	default:
+		r.refused = errno
 		r.q.stats.FailedReads++
 		r.q.report("%s by io_uring, CPU %d: %w", devFuse, e.cpu.id, errno)
 	}

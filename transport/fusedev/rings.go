@@ -1,6 +1,7 @@
 package fusedev
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -162,7 +163,11 @@ func (s *Session) startRings(queues []*queue) error {
 		return nil
 	}
 	for _, q := range queues {
-		if err := do(q, func(q *queue) error { return q.ring.start() }); err != nil {
+		err := do(q, func(q *queue) error { return q.ring.start() })
+		if errors.Is(err, errRefused) && s.opts.Ring == RingAuto {
+			err = nil // it has been logged
+		}
+		if err != nil {
 			return fmt.Errorf("fusedev: mount on %s: FUSE over io_uring: %w", s.mountpoint, err)
 		}
 	}

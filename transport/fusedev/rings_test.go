@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/spdk-go/spdk-go/internal/fuseabi"
 )
 
 // byRing has mounts of tests take rings, and reactors that are pinned to CPUs.
@@ -319,6 +321,39 @@ func TestRingIsNotOffered(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Fatalf("error %v, want one with %q", err, test.want)
 				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.ReadFile(r.file("file")); err != nil {
+				t.Error(err)
+			}
+			if stats, err := s.Stats(); err != nil || stats[0].ByRing != 0 {
+				t.Errorf("%d requests by the ring, %v", stats[0].ByRing, err)
+			}
+			if err := s.Unmount(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// If the kernel does not take the entries, here since its requests can be larger, they come by the descriptor, unless
+// they may not.
+func TestRingIsRefused(t *testing.T) {
+	for _, mode := range []RingMode{RingAuto, RingOn} {
+		t.Run(mode.String(), func(t *testing.T) {
+			useRings(t)
+			r := newRig(t, 2)
+			r.o.Ring, r.o.MaxWrite = mode, minRingWrite
+			r.srv.maxWrite, r.srv.without = minRingWrite, fuseabi.FUSE_MAX_PAGES
+			s, err := r.tryMount(t.Context())
+			if mode == RingOn {
+				if !errors.Is(err, unix.EINVAL) || !errors.Is(err, errRefused) {
+					t.Errorf("error %v", err)
+				}
+				r.wantUnmounted()
 				return
 			}
 			if err != nil {

@@ -29,6 +29,7 @@ type tinyServer struct {
 	hangInit  bool
 	holdLocks bool
 	notYet    int    // so many INTERRUPTs find no request
+	without   uint32 // flags of INIT
 	attrValid uint64 // s
 
 	destroys   atomic.Int32
@@ -146,7 +147,7 @@ func (s *tinyServer) serve(h *fuseabi.InHeader, args []byte) ([]byte, syscall.Er
 		return fuseabi.Bytes(&fuseabi.InitOut{
 			Major: 7, Minor: 38, MaxReadahead: in.MaxReadahead, MaxWrite: s.maxWrite, MaxPages: uint16(s.maxWrite / 4096),
 			Flags: in.Flags & (fuseabi.FUSE_BIG_WRITES | fuseabi.FUSE_POSIX_LOCKS | fuseabi.FUSE_MAX_PAGES |
-				fuseabi.FUSE_ASYNC_READ),
+				fuseabi.FUSE_ASYNC_READ) &^ s.without,
 		}), s.initErrno
 	case fuseabi.FUSE_DESTROY:
 		s.destroys.Add(1)
