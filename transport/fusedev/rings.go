@@ -94,8 +94,8 @@ func dropRings(queues []*queue) {
 		if q.ring != nil {
 			q.ring.free()
 			q.ring = nil
-			q.all = q.all[:len(q.slots)]
 		}
+		q.all = q.all[:len(q.slots)] // also of a ring that could not be made
 	}
 }
 

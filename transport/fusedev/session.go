@@ -252,6 +252,9 @@ func (s *Session) teardown() {
 			// Who knows what still points to its memory: leave it.
 			s.opts.Log.Warn("fusedev: a thread has exited before the session's end", "thread", q.t.Name(), "error", err)
 			q.mem.all = nil
+			if q.ring != nil {
+				q.ring.mem = nil
+			}
 		}
 	}
 	s.endBacking()
