@@ -97,6 +97,7 @@ type worker struct {
 	bounce []byte // see direct.go
 
 	doing atomic.Uint64 // see begin; 0: nothing
+	slow  atomic.Bool   // the last job has taken its time, see isQuick
 	tid   atomic.Int64
 
 	spares   []int // descriptors that room closes
@@ -226,6 +227,7 @@ func (w *worker) run() {
 			}
 			j.errno = w.do(j)
 			j.woken = w.takeWoken()
+			w.slow.Store(w.isPatient())
 			w.doing.Store(0)
 			j.c.finished(j)
 		case c != nil:

@@ -27,11 +27,17 @@ func (c *channel) startWrite(j *job) bool {
 	return true
 }
 
-// isQuick says whether a job would soon be run.
+// isQuick says whether a job would soon be run. While jobs take their time, others do not queue up behind one.
 func (p *pool) isQuick() bool {
-	if p.queued.Load() >= maxWriterJobs {
-		return false
+	w, queued := p.all[0], p.queued.Load()
+	if w.slow.Load() {
+		return queued == 0 && w.doing.Load() == 0
 	}
-	doing := p.all[0].doing.Load()
-	return doing == 0 || sys.Ticks()-doing&^doingWhat < writerTicks
+	return queued < maxWriterJobs && !w.isPatient()
+}
+
+// isPatient says whether the worker has been in a call for longer than the writer should.
+func (w *worker) isPatient() bool {
+	doing := w.doing.Load()
+	return doing != 0 && sys.Ticks()-doing&^doingWhat > writerTicks
 }
