@@ -48,6 +48,11 @@ are about; fsdev_get_iostat with reset sets those of devices back, which Prometh
 there from its first time on. Latencies are classic histograms, with bounds at powers of two of a nanosecond from 256 ns
 to 17 s, and half-way between from 1 us to 134 ms.
 
+Those with --ebpf ([ebpf.md](ebpf.md) says what they mean) are there once it, or ebpf_start, was asked for, and begin
+with that; their bounds are 512 ns and twice as much each, up to 550 s. In spdk_reactor_stolen_seconds_total the ten
+that took most of a core have names, kworker for all of those; swapper is the CPU itself, which was slow to wake up,
+and (other) are all others.
+
 `
 
 const metricsEnd = `

@@ -44,7 +44,8 @@ const (
 // Stats is what has been found out. It is a copy, and the reader's.
 type Stats struct {
 	Enabled bool          // it runs
-	Elapsed time.Duration // since when
+	Since   time.Time     // when it was started; another start has another time
+	Elapsed time.Duration // for how long
 	// Missing says what is not found out and why: all, if Enabled is false and somebody has tried to start it.
 	Missing  string
 	Reactors []Reactor // in the order of the application's cores
@@ -250,7 +251,7 @@ func (m *Manager) Stats() Stats {
 		return Stats{Missing: m.refused}
 	}
 	found := m.mon.Stats()
-	s := Stats{Enabled: true, Elapsed: time.Since(m.since), Missing: m.mon.Missing()}
+	s := Stats{Enabled: true, Since: m.since, Elapsed: time.Since(m.since), Missing: m.mon.Missing()}
 	if m.full != "" {
 		s.Missing = m.full
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/spdk-go/spdk-go/app"
+	"github.com/spdk-go/spdk-go/app/ebpf"
 	"github.com/spdk-go/spdk-go/fsdev"
 	fusedispatcher "github.com/spdk-go/spdk-go/fuse_dispatcher"
 	"github.com/spdk-go/spdk-go/iobuf"
@@ -18,6 +19,7 @@ import (
 type collector struct {
 	m       *Manager
 	gathers float64 // one Collect at a time
+	stolen  stolen
 }
 
 // Describe implements [prometheus.Collector].
@@ -53,6 +55,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for i := range s.mounts {
 		out.mount(a.Cores(), &s.mounts[i])
 	}
+	found := ebpf.Of(a).Stats()
+	out.ebpf(&found, &c.stolen)
 }
 
 func (s sink) reactors(fw *reactor.Framework, snap *snapshot) {

@@ -13,6 +13,7 @@
 // switched on can read the classic ones; and the buckets of package fsdev, which are linear between powers of two of a
 // tick, are not those of native ones either.
 //
+// What package app/ebpf finds out is among them while that runs. So importing this one adds the RPCs of that one, too.
 // Packages that this one does not know add their own with [Manager.Register].
 //
 // Errors wrap an errno where there is one. [Manager] belongs to an application; its methods may be called from any

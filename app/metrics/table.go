@@ -77,6 +77,21 @@ var (
 	fuseLogDropped     = counter("fuse_log_dropped_lines", "Lines that the limit of the log kept back.", "mountpoint")
 )
 
+// What package app/ebpf finds out, which is there once that was asked for. comm is the name of a process.
+var (
+	ebpfEnabled = gauge("ebpf_enabled", "1 if the kernel runs the programs of --ebpf; 0 if it was to and cannot, for "+
+		"the reason that ebpf_get_stats gives.")
+	reactorOffCPU = histogram("reactor_off_cpu_seconds", "With --ebpf: for how long at a time a reactor was taken off "+
+		"its CPU (preempted), slept (voluntary), or had been woken and waited for the CPU (runqueue).", "core", "kind")
+	reactorStolen = counter("reactor_stolen_seconds", "With --ebpf: what a process took of the times preempted and "+
+		"runqueue, by its name up to a slash.", "core", "comm")
+	fusePart = histogram("fuse_request_duration_seconds", "With --ebpf: the parts of the lives of requests: until a "+
+		"reactor has read one (queue), until it begins to answer (service), until the kernel has the answer (reply).",
+		"mountpoint", "part")
+	fuseUnserved = counter("fuse_unserved_requests", "With --ebpf: requests that ended without an answer, as by an "+
+		"interrupt.", "mountpoint")
+)
+
 var (
 	buildInfo     = gauge("build_info", "1, for the labels.", "version", "go_version", "goarch")
 	gatherSeconds = gauge("metrics_gather_duration_seconds", "Time that it took to ask reactors and threads for this.")
