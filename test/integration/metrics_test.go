@@ -43,6 +43,7 @@ func TestMetricsPage(t *testing.T) {
 	b.open(url[1])
 	b.await(`document.getElementById("state")?.className === "live"`)
 
+	b.await(`document.getElementById("kernel").clientHeight === 0`) // nobody has asked for it
 	stop := pageLoad(t, mem, data)
 	time.Sleep(65 * time.Second) // the page shows a minute
 	b.await(`document.getElementById("state")?.className === "live"`)
@@ -69,6 +70,37 @@ func TestMetricsPage(t *testing.T) {
 	}
 	tg.stop(t)
 	b.await(`document.getElementById("state")?.className === "gone"`)
+}
+
+// TestMetricsPageOfTheKernel looks at the part of the page that is there only with --ebpf.
+func TestMetricsPageOfTheKernel(t *testing.T) {
+	if !*long {
+		skip(t, notLong)
+	}
+	tg := startTarget(t, targetOptions{reactors: 2, cache: "none", extra: []string{"--ebpf", "--metrics", "127.0.0.1:0"}})
+	url := metricsURL.FindStringSubmatch(tg.output())
+	if url == nil {
+		t.Fatalf("no address of the metrics\n%s", tg.output())
+	}
+	b := startBrowser(t, 1280, 1000)
+	b.open(url[1])
+	b.await(`document.getElementById("state")?.className === "live"`)
+	b.await(`latest !== null`)
+	if strings.Contains(tg.errors(), "going on without --ebpf") {
+		b.await(`document.getElementById("kernel").clientHeight === 0`)
+		return
+	}
+	b.await(`document.getElementById("kernel").clientHeight > 100`)
+	churn(t, tg.mount)
+	b.await(`document.querySelectorAll("#takerRows tr").length >= 1`)
+	b.await(`/^\d+(\.\d+)? [nµm]?s$/.test(document.querySelector("#waitRows tr")?.children[2].textContent)`)
+	if text := b.eval(`document.body.innerText`); strings.Contains(text, "NaN") || strings.Contains(text, "undefined") {
+		t.Errorf("the page shows what it should not:\n%s", text)
+	}
+	if said := b.complaints(); said != "" {
+		t.Errorf("the page complains:\n%s", said)
+	}
+	tg.stop(t)
 }
 
 // checkPicture wants a picture of the size that it was asked for, and something to see on it.
