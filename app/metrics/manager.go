@@ -10,7 +10,6 @@ import (
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/spdk-go/spdk-go/app"
 	"github.com/spdk-go/spdk-go/reactor"
@@ -49,11 +48,8 @@ func Of(a *app.App) *Manager {
 func newManager(a *app.App) *Manager {
 	m := &Manager{a: a, httpLog: slog.NewLogLogger(a.Log().With("component", "metrics").Handler(), slog.LevelWarn)}
 	m.scraper.a, m.scraper.reg, m.scraper.timeout = a, prometheus.NewRegistry(), scrapeTimeout
-	m.scraper.reg.MustRegister(
-		&collector{m: m},
-		newGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
+	m.scraper.reg.MustRegister(&collector{m: m}, newGoCollector())
+	m.scraper.reg.MustRegister(processCollectors()...)
 	return m
 }
 
