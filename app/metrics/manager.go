@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -31,11 +32,12 @@ type Manager struct {
 	httpLog    *log.Logger
 	refused    atomic.Uint64 // connections
 
-	mu  sync.Mutex // held while a server starts or stops
-	why error      // nothing can be served
-	o   Options
-	end chan struct{} // closing it stops the server; nil if there is none
-	out chan struct{} // closed when it has stopped
+	mu    sync.Mutex // held while a server starts or stops
+	why   error      // nothing can be served but bound
+	bound *Socket    // nil: nothing at all
+	o     Options
+	end   chan struct{} // closing it stops the server; nil if there is none
+	out   chan struct{} // closed when it has stopped
 }
 
 var managerKey = reactor.NewExtKey()
@@ -62,11 +64,25 @@ func (m *Manager) Register(c prometheus.Collector) error {
 	return nil
 }
 
-// Confine has [Manager.Start] fail with why, in a process that may make no sockets.
-func (m *Manager) Confine(why error) {
+// Confine has [Manager.Start] serve s at its address, once, and fail with why otherwise, in a process that may make no
+// sockets. s becomes the manager's when it is served; nil: there is none.
+func (m *Manager) Confine(s *Socket, why error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.why = why
+	m.bound, m.why = s, why
+}
+
+// listen takes an address.
+func (m *Manager) listen(addr *Address) (net.Listener, error) {
+	if m.why == nil {
+		return addr.listen()
+	}
+	if m.bound != nil && m.bound.Address() == *addr {
+		if l := m.bound.take(); l != nil {
+			return l, nil
+		}
+	}
+	return nil, m.why
 }
 
 // Start begins to serve, until [Manager.Stop] or the end of the application. It returns the address, with the port if
@@ -75,13 +91,10 @@ func (m *Manager) Confine(why error) {
 func (m *Manager) Start(o Options) (Address, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.why != nil {
-		return Address{}, m.why
-	}
 	if m.end != nil {
 		return Address{}, fmt.Errorf("metrics: they are served at %v: %w", m.o.Address, syscall.EALREADY)
 	}
-	l, err := o.Address.listen()
+	l, err := m.listen(&o.Address)
 	if err != nil {
 		return Address{}, err
 	}

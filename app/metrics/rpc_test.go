@@ -65,7 +65,7 @@ func TestRPC(t *testing.T) {
 	if err := c.Call(ctx, "metrics_stop", nil, &ok); err != nil {
 		t.Error(err)
 	}
-	r.m.Confine(syscall.EPERM)
+	r.m.Confine(nil, syscall.EPERM)
 	if err := c.Call(ctx, "metrics_start", params, &got); !errors.Is(err, syscall.EPERM) {
 		t.Errorf("confined: %v", err)
 	}

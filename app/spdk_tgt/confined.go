@@ -27,6 +27,7 @@ type configParams struct {
 	Notify     bool   `json:"notify"`
 	Handles    string `json:"inode_file_handles"`
 	Mountpoint string `json:"mountpoint"`
+	Address    string `json:"address"`
 }
 
 // readConfig reads the configuration, and takes from it what the sandbox has to leave.
@@ -64,6 +65,10 @@ func (c *containment) leave(method string, p *configParams) {
 		if filepath.IsAbs(p.Mountpoint) {
 			c.canMount = append(c.canMount, filepath.Clean(p.Mountpoint))
 		}
+	case "metrics_start":
+		if addr, err := metrics.ParseAddress(p.Address); err == nil {
+			c.metricsAt = &addr
+		}
 	}
 }
 
@@ -87,12 +92,15 @@ func (c *containment) subsystems() []app.Subsystem {
 				Mountpoints:   c.canMount,
 				NoPassthrough: c.mode != sandbox.None && !c.keeps(unix.CAP_SYS_ADMIN),
 			})
-			metrics.Of(a).Confine(fmt.Errorf("metrics are not for a process that has locked itself up, which can make no "+
-				"sockets: start it with --sandbox none --seccomp none: %w", syscall.EPERM))
+			metrics.Of(a).Confine(c.metrics, errMetricsLockedUp)
 			done(nil)
 		},
 	}}
 }
+
+// errMetricsLockedUp says why metrics_start does nothing in a sandbox.
+var errMetricsLockedUp = fmt.Errorf("metrics: a process that has locked itself up makes no sockets, and serves "+
+	"metrics once, where it was told to at its start: use --metrics unix:PATH: %w", syscall.EPERM)
 
 func (c *containment) keeps(capability int) bool { return c.options.Keep()&(1<<capability) != 0 }
 

@@ -212,7 +212,8 @@ func TestSandboxConfig(t *testing.T) {
 func TestSandboxSurvivesRPCs(t *testing.T) {
 	needFuse(t)
 	export, _ := exported(t)
-	c, client := startRPC(t, "--aio", "data0:"+export, "--null", "n0", "--disable-cpumask-locks")
+	c, client := startRPC(t, "--aio", "data0:"+export, "--null", "n0", "--disable-cpumask-locks",
+		"--metrics", "unix:"+filepath.Join(t.TempDir(), "m.sock"))
 	call(t, client, "framework_wait_init", nil, nil)
 	known := map[string]object{
 		"fsdev_null_create":      {"name": "n1"},

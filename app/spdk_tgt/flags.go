@@ -149,8 +149,8 @@ func newFlags() (*pflag.FlagSet, *config) {
 			"none, if it is able to and spdk_tgt has CAP_SYS_ADMIN: a sandbox leaves that with --modcaps +sys_admin")
 	value("metrics", "", "none",
 		"serve metrics in the formats of Prometheus, and a page that draws them, at `ADDR` of this machine: "+
-			"127.0.0.1:PORT, [::1]:PORT or unix:PATH, the last perhaps with ,mode=OCTAL. It has all devices count latencies, "+
-			"e.g. 127.0.0.1:9464", setMetrics)
+			"127.0.0.1:PORT, [::1]:PORT or unix:PATH, the last perhaps with ,mode=OCTAL; a sandbox leaves only that. It has "+
+			"all devices count latencies, e.g. 127.0.0.1:9464", setMetrics)
 	c.common = appflags.Add(fs)
 	return fs, c
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spdk-go/spdk-go/app"
 	"github.com/spdk-go/spdk-go/app/fusemount"
+	"github.com/spdk-go/spdk-go/app/metrics"
 	"github.com/spdk-go/spdk-go/internal/ebpfmon"
 	"github.com/spdk-go/spdk-go/internal/sandbox"
 	"github.com/spdk-go/spdk-go/modules/aio"
@@ -25,29 +26,30 @@ import (
 
 // A process that locks itself up cannot mount any more, and nothing that it mounts would be seen outside. So a second
 // one, which is started before, stays outside: it mounts and unmounts for the first one, and removes the lock files of
-// its CPUs and the files of its RPC socket at the end. It serves no request of any file system, and lives as long as
+// its CPUs and the files of its sockets at the end. It serves no request of any file system, and lives as long as
 // the first one does.
 //
-// The RPC socket is listened at before as well, and the configuration read: whose directories are exported, and whose
-// mountpoints can be mounted on, as if they were the command line's.
+// The RPC socket and that of the metrics are listened at before as well, and the configuration read: whose directories
+// are exported, and whose mountpoints can be mounted on, as if they were the command line's.
 
 // stageEnv carries a stage from the program to itself.
 const stageEnv = "SPDK_TGT_STAGE"
 
 // stage is what a process is told by the one that executes it.
 type stage struct {
-	Outside     bool           // it is the second process
-	Sock        int            // leads to the other
-	Filter      sandbox.Filter // inside
-	Mountpoints []string       // outside
-	Remove      []string       // outside: files, at the end
-	HasLocks    bool           // inside: those of the CPUs are taken
-	Socket      *rpc.Heirloom  // inside: the RPC socket, nil if there is none
-	NoSocket    string         // inside: why there is none
-	Config      int            // inside: a descriptor of the configuration's text, 0 if there is none
-	Exports     []export       // inside
-	CanMount    []string       // inside: Mountpoints
-	EBPF        *ebpfmon.Kept  // inside: what was loaded for --ebpf, nil if nothing was
+	Outside     bool              // it is the second process
+	Sock        int               // leads to the other
+	Filter      sandbox.Filter    // inside
+	Mountpoints []string          // outside
+	Remove      []string          // outside: files, at the end
+	HasLocks    bool              // inside: those of the CPUs are taken
+	Socket      *rpc.Heirloom     // inside: the RPC socket, nil if there is none
+	NoSocket    string            // inside: why there is none
+	Metrics     *metrics.Heirloom // inside: where metrics are served, nil if nowhere
+	Config      int               // inside: a descriptor of the configuration's text, 0 if there is none
+	Exports     []export          // inside
+	CanMount    []string          // inside: Mountpoints
+	EBPF        *ebpfmon.Kept     // inside: what was loaded for --ebpf, nil if nothing was
 }
 
 // export is a directory that a sandbox leaves.
@@ -103,11 +105,13 @@ type containment struct {
 	mode   sandbox.Mode
 	filter sandbox.Filter
 
-	host     *fusedev.RemoteHost // nil: this process mounts by itself
-	hasLocks bool                // those of its CPUs were taken before
-	socket   *rpc.Socket         // of the RPC server, nil if the application makes it, or there is none
-	noSocket string              // why there is none
-	config   []byte              // the text of the configuration, nil if the application reads it, or there is none
+	host      *fusedev.RemoteHost // nil: this process mounts by itself
+	hasLocks  bool                // those of its CPUs were taken before
+	socket    *rpc.Socket         // of the RPC server, nil if the application makes it, or there is none
+	noSocket  string              // why there is none
+	metrics   *metrics.Socket     // nil: none can be served
+	metricsAt *metrics.Address    // where that is to be
+	config    []byte              // the text of the configuration, nil if the application reads it, or there is none
 
 	options  *sandbox.Options // of the process that is locked up
 	proc     int              // see sandbox.Inside
@@ -142,16 +146,25 @@ func contain(cfg *config, in *sandbox.Inside, s *stage, mon *ebpfmon.Monitor) (*
 	if err != nil || !c.closed() {
 		return c, err
 	}
-	if err := c.prepare(cfg); err != nil {
-		return nil, err
+	err = c.prepare(cfg)
+	if err == nil {
+		err = c.enter(cfg, mon)
 	}
-	if err := c.enter(cfg, mon); err != nil {
-		if c.socket != nil {
-			_ = c.socket.Close()
-		}
+	if err != nil {
+		c.closeSockets()
 		return nil, err
 	}
 	return c, nil
+}
+
+// closeSockets closes what nothing serves.
+func (c *containment) closeSockets() {
+	if c.socket != nil {
+		_ = c.socket.Close()
+	}
+	if c.metrics != nil {
+		_ = c.metrics.Close()
+	}
 }
 
 // prepare gets what the process cannot get any more once it is locked up.
@@ -176,6 +189,14 @@ func (c *containment) prepare(cfg *config) (err error) {
 	if c.mode == sandbox.Chroot && len(c.exports) != 1 {
 		return fmt.Errorf("--sandbox chroot wants one directory to export, not %d: use namespace", len(c.exports))
 	}
+	if cfg.metrics != nil {
+		c.metricsAt = cfg.metrics
+	}
+	if c.metricsAt != nil {
+		if c.metrics, err = metrics.Bind(*c.metricsAt); err != nil {
+			return fmt.Errorf("%w (see also --sandbox none --seccomp none)", err)
+		}
+	}
 	if cfg.o.RPCSocket == "" {
 		return nil
 	}
@@ -197,6 +218,9 @@ func (c *containment) enter(cfg *config, mon *ebpfmon.Monitor) (err error) {
 		if c.socket != nil {
 			files = c.socket.Files()
 		}
+		if c.metrics != nil {
+			files = append(files, c.metrics.File())
+		}
 		if !cfg.o.DisableCPUMaskLocks {
 			if locks, err = takeLocks(cfg.o.CPUMask); err != nil {
 				return err
@@ -211,10 +235,8 @@ func (c *containment) enter(cfg *config, mon *ebpfmon.Monitor) (err error) {
 	}
 	c.host = fusedev.NewRemoteHost(sock)
 	if c.mode == sandbox.None {
-		if c.socket != nil {
-			if c.options.Listener, err = c.socket.FD(); err != nil {
-				return err
-			}
+		if err := c.addListeners(c.options); err != nil {
+			return err
 		}
 		return sandbox.Install(c.filter, c.options)
 	}
@@ -229,6 +251,25 @@ func (c *containment) enter(cfg *config, mon *ebpfmon.Monitor) (err error) {
 	return err
 }
 
+// addListeners has the process accept clients of its sockets.
+func (c *containment) addListeners(o *sandbox.Options) error {
+	if c.socket != nil {
+		fd, err := c.socket.FD()
+		if err != nil {
+			return err
+		}
+		o.Listeners = append(o.Listeners, fd)
+	}
+	if c.metrics != nil {
+		fd, err := c.metrics.FD()
+		if err != nil {
+			return err
+		}
+		o.Listeners = append(o.Listeners, fd)
+	}
+	return nil
+}
+
 // bequeath makes descriptors that stay open in the program that is executed.
 func (s *stage) bequeath(c *containment, sock int) (err error) {
 	if c.socket != nil {
@@ -237,6 +278,13 @@ func (s *stage) bequeath(c *containment, sock int) (err error) {
 			return err
 		}
 		s.Socket = &h
+	}
+	if c.metrics != nil {
+		h, err := c.metrics.Bequeath()
+		if err != nil {
+			return err
+		}
+		s.Metrics = &h
 	}
 	if c.config != nil {
 		if s.Config, err = unix.MemfdCreate("configuration", 0); err != nil {
@@ -270,12 +318,21 @@ func containInside(cfg *config, in *sandbox.Inside, s *stage) (c *containment, e
 		o.At, o.Proc = in.Options.Root(s.Exports[i].Path), in.Proc
 	}
 	if s.Socket != nil {
-		if c.socket, err = s.Socket.Inherit(); err == nil {
-			in.Options.Listener, err = c.socket.FD()
-		}
-		if err != nil {
+		if c.socket, err = s.Socket.Inherit(); err != nil {
 			return c, err
 		}
+	}
+	if s.Metrics != nil {
+		if c.metrics, err = s.Metrics.Inherit(); err != nil {
+			return c, err
+		}
+		if cfg.metrics != nil { // a relative path means something else by now
+			addr := c.metrics.Address()
+			cfg.metrics = &addr
+		}
+	}
+	if err := c.addListeners(&in.Options); err != nil {
+		return c, err
 	}
 	if s.Config != 0 {
 		f := os.NewFile(uintptr(s.Config), cfg.o.ConfigFile)
@@ -307,9 +364,6 @@ func (c *config) containment() (*containment, error) {
 	var err error
 	if k.mode, err = k.mode.Choose(); err != nil {
 		return nil, fmt.Errorf("--sandbox: %w", err)
-	}
-	if k.closed() && c.metrics != nil {
-		return nil, errors.New("metrics are not for a sandbox, which has no sockets: use --sandbox none --seccomp none")
 	}
 	if k.closed() && c.o.TpointGroupMask != "" {
 		return nil, errors.New("a trace is not for a sandbox, which has no shared memory: use --sandbox none --seccomp none")
@@ -385,9 +439,7 @@ func startOutside(mountpoints, files []string) (int, error) {
 
 // end says good-bye to the process outside, if there is one.
 func (c *containment) end(stderr io.Writer) {
-	if c.socket != nil {
-		_ = c.socket.Close() // if nothing serves it
-	}
+	c.closeSockets()
 	if c.host == nil {
 		return
 	}

@@ -55,9 +55,11 @@
 //
 // # What stays open
 //
-// A Unix socket that was listened at before ([Options].Listener) stays usable, whatever the namespaces: its clients are
-// accepted, and there is no other. Who may connect to it is for the permission bits of its path, outside, to say, and
-// what he may ask for is for the program: the process cannot do more for a client than for itself.
+// Unix sockets that were listened at before ([Options].Listeners) stay usable, whatever the namespaces: their clients
+// are accepted, and no others. Who may connect to one is for the permission bits of its path, outside, to say, and what
+// he may ask for is for the program: the process cannot do more for a client than for itself. A TCP port cannot be
+// among them: shutdown(2) makes a fresh socket of it, outside of the network namespace, which sendmsg(2) with
+// MSG_FASTOPEN, or an io_uring, connects to any other port of its address. A Unix socket stays what it is.
 //
 // There is no PID namespace: a process cannot move into one, and a child in it would be another process than the one
 // that was started, to be watched, signalled and waited for by a third. It would hide other processes and shield them

@@ -22,7 +22,7 @@ type order struct {
 	Try      []string // probes, by name
 	Dir      string   // that has the export and what lies beside it
 	Listener string   // an address of the host
-	Socket   string   // path of a Unix socket to listen at before it is locked up
+	Sockets  []string // paths of Unix sockets to listen at before it is locked up
 }
 
 // report is what it says: the errno of each probe.
@@ -50,17 +50,19 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// listen makes Options.Listener, which stays open in a program that is executed.
+// listen makes Options.Listeners, which stay open in a program that is executed.
 func (o *order) listen() error {
-	if o.Socket == "" {
-		return nil
+	for _, path := range o.Sockets {
+		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+		if err != nil {
+			return err
+		}
+		o.Options.Listeners = append(o.Options.Listeners, fd)
+		if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: path}), unix.Listen(fd, 1)); err != nil {
+			return err
+		}
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	if err != nil {
-		return err
-	}
-	o.Options.Listener = fd
-	return errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: o.Socket}), unix.Listen(fd, 1))
+	return nil
 }
 
 func (o *order) run(in *Inside) error {
@@ -71,7 +73,7 @@ func (o *order) run(in *Inside) error {
 	}
 	switch {
 	case in != nil:
-		o.Options.Listener = in.Options.Listener
+		o.Options.Listeners = in.Options.Listeners
 		if err := in.Finish(o.Filter); err != nil {
 			return err
 		}

@@ -79,8 +79,8 @@ type Options struct {
 	// file of the file systems that the exported directories lie on, by a handle that he makes up.
 	FileHandles bool
 
-	// Listener is a descriptor of a Unix socket that is listened at, whose clients the process may accept; 0: none.
-	Listener int
+	// Listeners are descriptors of Unix sockets that are listened at, whose clients the process may accept.
+	Listeners []int
 
 	// MoreCaps are capabilities that stay beside the usual ones, and LessCaps are some that do not, as bits.
 	MoreCaps, LessCaps uint64

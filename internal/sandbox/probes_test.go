@@ -78,17 +78,19 @@ var probes = map[string]func(o *order) syscall.Errno{
 	},
 
 	// others
-	"signal":  func(*order) syscall.Errno { return errnoOf(unix.Kill(unix.Getppid(), 0)) },
-	"trace":   func(*order) syscall.Errno { return errnoOf(unix.PtraceAttach(1)) },
-	"connect": func(o *order) syscall.Errno { return connect(o.Listener) },
-	"accept":  func(o *order) syscall.Errno { return accept(o.Options.Listener) },
+	"signal":               func(*order) syscall.Errno { return errnoOf(unix.Kill(unix.Getppid(), 0)) },
+	"trace":                func(*order) syscall.Errno { return errnoOf(unix.PtraceAttach(1)) },
+	"connect":              func(o *order) syscall.Errno { return connect(o.Listener) },
+	"accept":               func(o *order) syscall.Errno { return accept(o.Options.Listeners[0]) },
+	"accept at the second": func(o *order) syscall.Errno { return accept(o.Options.Listeners[1]) },
 	"accept at another": func(o *order) syscall.Errno {
-		fd, err := unix.Dup(o.Options.Listener)
+		fd, err := unix.Dup(o.Options.Listeners[0])
 		if err != nil {
 			return errnoOf(err)
 		}
 		return accept(fd)
 	},
+	"accept without": func(*order) syscall.Errno { return accept(0) },
 
 	// for the filter
 	"socket":   func(*order) syscall.Errno { return newSocket() },

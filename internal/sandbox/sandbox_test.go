@@ -189,49 +189,70 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// TestListener accepts clients from outside at a socket that is older than the sandbox, and at no other.
-func TestListener(t *testing.T) {
+// TestListeners accepts clients from outside at sockets that are older than the sandbox, and at no other.
+func TestListeners(t *testing.T) {
 	for _, mode := range []Mode{None, Namespace, Chroot, Landlock} {
 		t.Run(mode.String(), func(t *testing.T) {
 			need(t, mode)
 			dir, export := rig(t)
+			first, second := filepath.Join(dir, "socket"), filepath.Join(dir, "another")
 			o := order{Options: Options{Mode: mode, Exports: []Export{export}}, Filter: Kill, Dir: dir,
-				Socket: filepath.Join(dir, "socket"), Try: []string{"accept"}}
-			client := make(chan error, 1)
-			go func() {
-				for { // until it is there
-					nc, err := net.Dial("unix", o.Socket)
-					if err == nil {
-						_, err = nc.Read(make([]byte, 1)) // until it is accepted and closed
-						nc.Close()
-						client <- err
-						return
-					}
-					if t.Context().Err() != nil {
-						client <- err
-						return
-					}
-					time.Sleep(time.Millisecond)
-				}
-			}()
+				Sockets: []string{first, second}, Try: []string{"accept", "accept at the second"}}
+			clients := make(chan error, 2)
+			for _, path := range o.Sockets {
+				go func() { clients <- awaitAccept(t, path) }()
+			}
 			r, _, err := child(t, o)
-			if err != nil || r.Errnos["accept"] != 0 {
+			if err != nil || r.Errnos["accept"] != 0 || r.Errnos["accept at the second"] != 0 {
 				t.Errorf("accept: %v, %v", r, err)
 			}
-			if err := <-client; err != io.EOF {
-				t.Errorf("the client: %v", err)
+			for range o.Sockets {
+				if err := <-clients; err != io.EOF {
+					t.Errorf("a client: %v", err)
+				}
 			}
-			must(t, os.Remove(o.Socket))
-			o.Try = []string{"accept at another"}
+			must(t, errors.Join(os.Remove(first), os.Remove(second)))
+			o.Sockets, o.Try = []string{first}, []string{"accept at another"}
 			if _, _, err := child(t, o); !isKilled(err) {
 				t.Errorf("accept at another socket: %v", err)
 			}
-			must(t, os.Remove(o.Socket))
-			o.Socket, o.Try = "", []string{"accept"}
+			must(t, os.Remove(first))
+			o.Sockets, o.Try = nil, []string{"accept without"}
 			if _, _, err := child(t, o); !isKilled(err) {
 				t.Errorf("accept without a socket: %v", err)
 			}
 		})
+	}
+}
+
+// TestNoOtherListeners refuses what is no Unix socket before anything is locked up: it would be a way out.
+func TestNoOtherListeners(t *testing.T) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(fd)
+	f, err := os.Open("/")
+	must(t, err)
+	defer f.Close()
+	for fd, want := range map[int]error{fd: unix.EAFNOSUPPORT, int(f.Fd()): unix.ENOTSOCK} {
+		if err := Install(Kill, &Options{Listeners: []int{fd}}); !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+}
+
+// awaitAccept connects to a socket as soon as it is there, and returns what comes of reading it until it is closed.
+func awaitAccept(t *testing.T, path string) error {
+	for {
+		nc, err := net.Dial("unix", path)
+		if err == nil {
+			defer nc.Close()
+			_, err = nc.Read(make([]byte, 1))
+			return err
+		}
+		if t.Context().Err() != nil {
+			return err
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 

@@ -32,10 +32,20 @@ func ParseFilter(name string) (Filter, error) {
 }
 
 // Install filters the system calls of all threads of the process, those to come included. It cannot be undone, and
-// takes from the process the way to other programs: no_new_privs, and execve(2) is not allowed.
+// takes from the process the way to other programs: no_new_privs, and execve(2) is not allowed. If one of the listeners
+// is no Unix socket, which it refuses with EAFNOSUPPORT or ENOTSOCK, nothing has changed.
 func Install(f Filter, o *Options) error {
 	if f == NoFilter {
 		return nil
+	}
+	for _, fd := range o.Listeners {
+		domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+		if err == nil && domain != unix.AF_UNIX {
+			err = unix.EAFNOSUPPORT
+		}
+		if err != nil {
+			return fmt.Errorf("sandbox: descriptor %d is no Unix socket: %w", fd, err)
+		}
 	}
 	deny := uint32(unix.SECCOMP_RET_KILL_PROCESS)
 	if f == Log {
@@ -91,10 +101,12 @@ func policy(pid uint32, o *Options) []rule {
 	if o.FileHandles {
 		list = append(list, rule{nr: unix.SYS_OPEN_BY_HANDLE_AT})
 	}
-	if o.Listener > 0 {
+	for _, fd := range o.Listeners {
 		// Who connects is the host's business: the socket's permission bits say who may.
-		list = append(list, rule{unix.SYS_ACCEPT4, []condition{{0, ^uint32(0), uint32(o.Listener)}}},
-			rule{nr: unix.SYS_GETSOCKNAME})
+		list = append(list, rule{unix.SYS_ACCEPT4, []condition{{0, ^uint32(0), uint32(fd)}}})
+	}
+	if len(o.Listeners) > 0 {
+		list = append(list, rule{nr: unix.SYS_GETSOCKNAME}) // Go asks each client's socket
 	}
 	return list
 }
