@@ -23,10 +23,11 @@ needs nothing else.
 
 Addresses that other machines reach are refused: directories and what is done with them are in here, and there is no
 login. A socket lets in its owner and group as far as the umask does, or exactly those that mode says; a TCP port lets
-in every user of the machine, but no page of another site. A process that has locked itself up (--aio, --sandbox,
---seccomp) makes no sockets: it serves the Unix socket that --metrics, or metrics_start in its configuration, has named
-at its start, and no port, since whoever takes such a process over could reach other ports of the machine with it. What
-wants a port gets it from a program beside it:
+in every user of the machine. Neither lets in a page of another site: who asks has to call it localhost or by a loopback
+address, and a proxy has to as well. A process that has locked itself up (--aio, --sandbox, --seccomp) makes no sockets:
+it serves the Unix socket that --metrics, or metrics_start in its configuration, has named at its start, and no port,
+since whoever takes such a process over could reach other ports of the machine with it. What wants a port gets it from a
+program beside it:
 
     socat TCP-LISTEN:9464,bind=127.0.0.1,fork,reuseaddr UNIX-CONNECT:/run/spdk/metrics.sock
 

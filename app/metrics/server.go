@@ -99,12 +99,18 @@ func (s *server) guard(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
-		if s.addr.path == "" && !isLocalName(r.Host) {
+		if !s.mayBeCalled(r.Host) {
 			http.Error(w, "this server is localhost, and nobody else", http.StatusMisdirectedRequest)
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// mayBeCalled says whether a request has a Host that a user of this machine gives it. A socket has a port, too, where
+// somebody has made one for it, as ssh -L does. What needs no name, by HTTP 1.0, is no page of a browser.
+func (s *server) mayBeCalled(host string) bool {
+	return isLocalName(host) || s.addr.path != "" && host == ""
 }
 
 // isLocalName says whether the Host of a request names this machine.

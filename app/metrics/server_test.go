@@ -118,26 +118,44 @@ func TestUnixSocket(t *testing.T) {
 	}
 }
 
-// TestOtherNames keeps out a page of another site whose name leads here.
+// TestOtherNames keeps out a page of another site whose name leads here, through a tunnel to a socket perhaps.
 func TestOtherNames(t *testing.T) {
 	r := newRig(t)
-	addr := r.serve("127.0.0.1:0")
-	for host, want := range map[string]int{
-		"localhost": 200, "localhost:9464": 200, "127.0.0.1:1": 200, "[::1]:9464": 200, "LOCALHOST": 200,
-		"example.org": 421, "localhost.example.org": 421, "10.0.0.1": 421, "127.0.0.1.nip.io:80": 421,
-	} {
-		req, err := http.NewRequest(http.MethodGet, "http://x/metrics", nil)
+	for _, address := range []string{"127.0.0.1:0", "unix:" + filepath.Join(t.TempDir(), "m.sock")} {
+		addr := r.serve(address)
+		for host, want := range map[string]int{
+			"localhost": 200, "localhost:9464": 200, "127.0.0.1:1": 200, "[::1]:9464": 200, "LOCALHOST": 200,
+			"example.org": 421, "localhost.example.org": 421, "10.0.0.1": 421, "127.0.0.1.nip.io:80": 421,
+		} {
+			req, err := http.NewRequest(http.MethodGet, "http://x/metrics", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Host = host
+			res, err := clientOf(addr).Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if res.StatusCode != want {
+				t.Errorf("%s at %v: %d, want %d", host, addr, res.StatusCode, want)
+			}
+		}
+		want := "HTTP/1.0 200 OK\r\n"
+		if addr.path == "" {
+			want = "HTTP/1.0 421 Misdirected Request\r\n"
+		}
+		c, err := dial(addr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.Host = host
-		res, err := clientOf(addr).Do(req)
-		if err != nil {
-			t.Fatal(err)
+		defer c.Close()
+		fmt.Fprint(c, "GET /metrics HTTP/1.0\r\n\r\n")
+		if line, err := bufio.NewReader(c).ReadString('\n'); line != want {
+			t.Errorf("no name at %v: %q, %v", addr, line, err)
 		}
-		res.Body.Close()
-		if res.StatusCode != want {
-			t.Errorf("%s: %d, want %d", host, res.StatusCode, want)
+		if err := r.m.Stop(); err != nil {
+			t.Error(err)
 		}
 	}
 }
