@@ -16,6 +16,9 @@ const (
 	smallDir = 1000
 	// scaleRounds is how often each of the two is timed, in turn, so that both have the same machine.
 	scaleRounds = 11
+	// listRounds is how often all of them are listed, likewise: a listing takes so little time that all of one can fall
+	// into a moment when others want the CPU.
+	listRounds = 5
 	// maxScale is how many times as much an entry of the large one may cost.
 	maxScale = 2
 )
@@ -43,14 +46,12 @@ func RunScale(t *testing.T, o Options, files int) {
 		small.lookup = append(small.lookup, c.timed(func(int) { c.lookupForgotten(dir, rnd.IntN(smallDir)) }))
 		big.lookup = append(big.lookup, c.timed(func(int) { c.lookupForgotten(large, rnd.IntN(first)) }))
 	}
-	listSmall := func() {
+	for range listRounds {
 		for _, dir := range dirs {
 			small.readdir = append(small.readdir, c.timedList(dir, smallDir)...)
 		}
+		big.readdir = append(big.readdir, c.timedList(large, files)...)
 	}
-	listSmall()
-	big.readdir = c.timedList(large, files)
-	listSmall()
 	for _, x := range []struct {
 		what       string
 		small, big []time.Duration
