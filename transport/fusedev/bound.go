@@ -1,43 +1,39 @@
 package fusedev
 
-import (
-	"sync"
+import "github.com/spdk-go/spdk-go/reactor"
 
-	"github.com/spdk-go/spdk-go/reactor"
-)
+var bindingKey = reactor.NewExtKey()
 
-// binding is what keeps a thread on its reactor.
+// binding is what keeps a thread on its reactor: the rings that several mounts may have there.
 type binding struct {
 	rings int
-	was   bool // it was bound before there was a ring
+	was   bool // the thread was bound before there was a ring
 }
 
-// bindings are those of all threads with rings, which mounts may share.
-var bindings = struct {
-	sync.Mutex
-	of map[*reactor.Thread]*binding
-}{of: map[*reactor.Thread]*binding{}}
+// IsHolding implements [reactor.ThreadExt]: what a ring holds, its channel does.
+func (b *binding) IsHolding() bool { return false }
 
-// bind keeps a thread on its reactor for one ring more.
+// Holding implements [reactor.ThreadExt].
+func (b *binding) Holding() string { return "" }
+
+// bind keeps a thread on its reactor for one ring more. On t.
 func bind(t *reactor.Thread) {
-	bindings.Lock()
-	defer bindings.Unlock()
-	b := bindings.of[t]
+	b, _ := t.Ext(bindingKey).(*binding)
 	if b == nil {
-		b = &binding{was: t.IsBound()}
-		bindings.of[t] = b
+		b = &binding{}
+		t.SetExt(bindingKey, b)
+	}
+	if b.rings == 0 {
+		b.was = t.IsBound()
 		t.Bind(true)
 	}
 	b.rings++
 }
 
-// unbind is for one ring less. The last one leaves the thread as the first has found it.
+// unbind is for one ring less. The last one leaves the thread as the first has found it. On t.
 func unbind(t *reactor.Thread) {
-	bindings.Lock()
-	defer bindings.Unlock()
-	b := bindings.of[t]
+	b := t.Ext(bindingKey).(*binding)
 	if b.rings--; b.rings == 0 {
-		delete(bindings.of, t)
 		t.Bind(b.was)
 	}
 }

@@ -107,6 +107,7 @@ type queue struct {
 	ring       *ring  // nil if everything comes by the descriptor
 	ringAgreed bool   // the kernel has offered it
 	readAt     uint64 // ticks; when to read the descriptor again, beside a ring
+	readEvery  uint64 // ticks; see devicePeriod
 	patience   int    // how often to look for what the kernel has yet to give back
 
 	control control
@@ -180,7 +181,7 @@ func (q *queue) poll() reactor.PollerResult {
 		if now < q.readAt {
 			return result
 		}
-		q.readAt = now + q.t.Framework().TicksHz()/1_000_000*devicePeriod
+		q.readAt = now + q.readEvery
 	}
 	bytes := 0
 	for range batchRequests {

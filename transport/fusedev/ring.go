@@ -28,12 +28,12 @@ const (
 	// poller: 2 seconds.
 	ringPatience = int(2 * time.Second / retryPeriod)
 	// devicePeriod is how often the descriptor is read, which only brings FORGET and INTERRUPT beside a ring.
-	devicePeriod = 20 // microseconds
+	devicePeriod = 20 * time.Microsecond
 )
 
 // ring is a queue's share of FUSE over io_uring: requests come and replies go with the completions and submissions of
-// an io_uring, in buffers that the kernel was given. It has a list of requests per CPU, and gives each to those who
-// asked for requests of that CPU. The ring belongs to the queue's thread, which must stay on its reactor.
+// an io_uring, in buffers that the kernel was given. The kernel has a list of requests per CPU, and gives each to those
+// who asked for requests of that CPU. The ring belongs to the queue's thread, which must stay on its reactor.
 type ring struct {
 	q       *queue
 	u       *uring.Ring
@@ -53,7 +53,7 @@ type ring struct {
 	locks   int           // entries that serve SETLKW
 	refused syscall.Errno // why the kernel did not take an entry, or a reply
 
-	batch [64]uring.CQE
+	batch [batchRequests]uring.CQE
 }
 
 // ringCPU is one of the kernel's lists of requests.
@@ -164,6 +164,7 @@ func (r *ring) start() error {
 	r.poller = r.q.t.RegisterPoller("fusedev_ring", pollRing, r, 0)
 	r.poller.RegisterInterrupt(armRing, r)
 	r.started = true
+	r.q.readEvery = r.q.t.Framework().TicksHz() / uint64(time.Second/devicePeriod)
 	bind(r.q.t) // the kernel holds the ring to the reactor's thread
 	for _, e := range r.entries {
 		r.register(e)
@@ -200,8 +201,8 @@ func (r *ring) free() {
 	r.mem, r.entries = nil, nil
 }
 
-// sqe returns an entry of the submission queue with a command.
-func (r *ring) sqe(e *entry, op uint32, commit uint64) *uring.SQE128 {
+// give submits an entry with a command, and so hands it to the kernel.
+func (r *ring) give(e *entry, op uint32, commit uint64) {
 	s := r.u.GetSQE128()
 	for s == nil {
 		r.u.Submit()
@@ -216,11 +217,10 @@ func (r *ring) sqe(e *entry, op uint32, commit uint64) *uring.SQE128 {
 	e.out = true
 	e.cpu.out++
 	r.out++
-	return s
 }
 
 // register gives the kernel an entry to put requests in.
-func (r *ring) register(e *entry) { r.sqe(e, fuseabi.FUSE_IO_URING_CMD_REGISTER, 0) }
+func (r *ring) register(e *entry) { r.give(e, fuseabi.FUSE_IO_URING_CMD_REGISTER, 0) }
 
 // armRing has the kernel wake the thread, or not.
 func armRing(_ *reactor.Poller, ctx any, sleeps bool) { ctx.(*ring).u.SetEventfd(sleeps) }
@@ -246,6 +246,9 @@ func (r *ring) poll() reactor.PollerResult {
 	}
 	n, _ := r.u.Poll()
 	if n == 0 && r.lockQueue.isEmpty() {
+		if r.u.Pending() > 0 {
+			return reactor.Busy // the kernel is short of memory, and nothing will announce when it is not
+		}
 		return reactor.Idle
 	}
 	n = min(n, batchRequests)
@@ -419,7 +422,7 @@ func (r *ring) commit(e *entry, errno syscall.Errno, n uint32) {
 	if !r.started {
 		return
 	}
-	r.sqe(e, fuseabi.FUSE_IO_URING_CMD_COMMIT_AND_FETCH, e.header.RingEntInOut.CommitID)
+	r.give(e, fuseabi.FUSE_IO_URING_CMD_COMMIT_AND_FETCH, e.header.RingEntInOut.CommitID)
 	if !r.polling && !r.due {
 		r.due = true
 		r.q.t.Defer(flushRing, r) // what the round brings goes to the kernel together

@@ -298,6 +298,20 @@ func TestRingInterruptsAgain(t *testing.T) {
 	}
 }
 
+// wantNoRing wants a mount to work by the descriptor alone, and ends it.
+func (r *rig) wantNoRing(s *Session) {
+	r.t.Helper()
+	if _, err := os.ReadFile(r.file("file")); err != nil {
+		r.t.Error(err)
+	}
+	if stats, err := s.Stats(); err != nil || stats[0].ByRing != 0 {
+		r.t.Errorf("%d requests by the ring, %v", stats[0].ByRing, err)
+	}
+	if err := s.Unmount(); err != nil {
+		r.t.Error(err)
+	}
+}
+
 func TestRingIsNotOffered(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -326,15 +340,7 @@ func TestRingIsNotOffered(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := os.ReadFile(r.file("file")); err != nil {
-				t.Error(err)
-			}
-			if stats, err := s.Stats(); err != nil || stats[0].ByRing != 0 {
-				t.Errorf("%d requests by the ring, %v", stats[0].ByRing, err)
-			}
-			if err := s.Unmount(); err != nil {
-				t.Error(err)
-			}
+			r.wantNoRing(s)
 		})
 	}
 }
@@ -359,15 +365,7 @@ func TestRingIsRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := os.ReadFile(r.file("file")); err != nil {
-				t.Error(err)
-			}
-			if stats, err := s.Stats(); err != nil || stats[0].ByRing != 0 {
-				t.Errorf("%d requests by the ring, %v", stats[0].ByRing, err)
-			}
-			if err := s.Unmount(); err != nil {
-				t.Error(err)
-			}
+			r.wantNoRing(s)
 		})
 	}
 }
