@@ -29,7 +29,7 @@ func (m *TraceMasks) Enabled(tp Tpoint) bool { return m[tp>>6].Load()>>(tp&63)&1
 // SPDK: struct spdk_trace_entry
 type TraceEntry struct {
 	Tpoint Tpoint
-	Owner  uint16 // of [Framework.RegisterTraceOwner], 0 for none
+	Owner  uint16 // of [Tracer.RegisterOwner], 0 for none
 	Size   uint32 // for instance bytes
 	Object uint64 // what it is about, in a number
 	Args   [4]uint64

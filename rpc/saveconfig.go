@@ -81,17 +81,17 @@ func SaveSubsystemConfig(ctx context.Context, c *Client, name string) (*Subsyste
 //
 // SPDK: load_config of rpc.py
 func LoadConfig(ctx context.Context, c *Client, cfg *Config) (left int, err error) {
-	todo, err := cfg.known(ctx, c)
+	pending, err := cfg.known(ctx, c)
 	if err != nil {
 		return 0, err
 	}
 	for {
 		var mayStart bool
-		if todo, mayStart, err = makeCurrent(ctx, c, todo); err != nil || !mayStart {
-			return len(todo), err
+		if pending, mayStart, err = makeCurrent(ctx, c, pending); err != nil || !mayStart {
+			return len(pending), err
 		}
 		if err := c.Call(ctx, "framework_start_init", nil, nil); err != nil {
-			return len(todo), err
+			return len(pending), err
 		}
 	}
 }
@@ -101,16 +101,16 @@ func LoadConfig(ctx context.Context, c *Client, cfg *Config) (left int, err erro
 //
 // SPDK: load_subsystem_config of rpc.py
 func LoadSubsystemConfig(ctx context.Context, c *Client, cfg *Config) (left int, err error) {
-	todo, err := cfg.known(ctx, c)
+	pending, err := cfg.known(ctx, c)
 	if err != nil {
 		return 0, err
 	}
-	todo, _, err = makeCurrent(ctx, c, todo)
-	return len(todo), err
+	pending, _, err = makeCurrent(ctx, c, pending)
+	return len(pending), err
 }
 
-// known lists what is to be done, if the application has all the methods.
-func (c *Config) known(ctx context.Context, client *Client) (todo []ConfigEntry, err error) {
+// known lists the calls that are to be made, if the application has all the methods.
+func (c *Config) known(ctx context.Context, client *Client) (pending []ConfigEntry, err error) {
 	var all []string
 	if err := client.Call(ctx, "rpc_get_methods", getMethodsParams{IncludeAliases: true}, &all); err != nil {
 		return nil, err
@@ -122,26 +122,26 @@ func (c *Config) known(ctx context.Context, client *Client) (todo []ConfigEntry,
 					return nil, fmt.Errorf("rpc: line %d: the application has no method %s", call.Line, call.Method)
 				}
 			}
-			todo = append(todo, e)
+			pending = append(pending, e)
 		}
 	}
-	return todo, nil
+	return pending, nil
 }
 
 // makeCurrent makes the calls of the application's state and returns the others, and whether it waits to be started.
 // After an error the one that failed is among the others.
-func makeCurrent(ctx context.Context, c *Client, todo []ConfigEntry) (rest []ConfigEntry, mayStart bool, err error) {
+func makeCurrent(ctx context.Context, c *Client, pending []ConfigEntry) (rest []ConfigEntry, mayStart bool, err error) {
 	var current []string
 	if err := c.Call(ctx, "rpc_get_methods", getMethodsParams{true, true}, &current); err != nil {
-		return todo, false, err
+		return pending, false, err
 	}
-	for i, e := range todo {
+	for i, e := range pending {
 		if slices.ContainsFunc(e.Calls, func(call ConfigCall) bool { return !slices.Contains(current, call.Method) }) {
 			rest = append(rest, e)
 			continue
 		}
 		if err := e.make(ctx, c); err != nil {
-			return append(rest, todo[i:]...), false, err
+			return append(rest, pending[i:]...), false, err
 		}
 	}
 	return rest, slices.Contains(current, "framework_start_init"), nil
