@@ -172,19 +172,25 @@ func (b *builder) account() {
 	b.at("account")
 }
 
-// leave notes that a reactor is off the CPU from now on, if prev is one.
-func (b *builder) leave(k *kernel, tgid int32) {
+// reactorOf points r5 to the reactor that task is, with its number in r6, or goes to other if it is none of process
+// tgid.
+func (b *builder) reactorOf(k *kernel, task asm.Register, tgid int32, name, other string) {
 	b.add(
-		asm.LoadMem(r1, r7, k.tgid, u32),
-		asm.JNE.Imm(r1, tgid, "left"),
-		asm.LoadMem(r1, r7, k.pid, u32),
+		asm.LoadMem(r1, task, k.tgid, u32),
+		asm.JNE.Imm(r1, tgid, other),
+		asm.LoadMem(r1, task, k.pid, u32),
 	)
-	b.lookupThread("leave", "left")
+	b.lookupThread(name, other)
 	b.add(
 		asm.LoadMem(r6, r0, offIndexSlot, u32),
 		asm.Mov.Reg(r1, r6),
 	)
 	b.reactor(r5, r1)
+}
+
+// leave notes that a reactor is off the CPU from now on, if prev is one.
+func (b *builder) leave(k *kernel, tgid int32) {
+	b.reactorOf(k, r7, tgid, "leave", "left")
 	b.add(
 		asm.LoadMem(r1, fp, stackNow, u64),
 		asm.StoreMem(r5, offSince, r1, u64),
@@ -207,17 +213,7 @@ func (b *builder) leave(k *kernel, tgid int32) {
 
 // enter notes that a reactor is back, if next is one, and for how long it was away.
 func (b *builder) enter(k *kernel, tgid int32) {
-	b.add(
-		asm.LoadMem(r1, r8, k.tgid, u32),
-		asm.JNE.Imm(r1, tgid, "exit"),
-		asm.LoadMem(r1, r8, k.pid, u32),
-	)
-	b.lookupThread("enter", "exit")
-	b.add(
-		asm.LoadMem(r6, r0, offIndexSlot, u32),
-		asm.Mov.Reg(r1, r6),
-	)
-	b.reactor(r5, r1)
+	b.reactorOf(k, r8, tgid, "enter", "exit")
 	b.add(
 		asm.Add.Imm(r6, 1),
 		asm.LoadMem(r1, r9, offCPUSlot, u32),
