@@ -90,12 +90,18 @@ var contract = []struct {
 
 const both = rpc.Startup | rpc.Runtime
 
-// TestContract compares the methods with SPDK's.
-func TestContract(t *testing.T) {
+// methodsByName are all methods that there are.
+func methodsByName() map[string]rpc.MethodInfo {
 	methods := map[string]rpc.MethodInfo{}
 	for _, m := range rpc.Methods() {
 		methods[m.Name] = m
 	}
+	return methods
+}
+
+// TestContract compares the methods with SPDK's.
+func TestContract(t *testing.T) {
+	methods := methodsByName()
 	for _, c := range contract {
 		m, ok := methods[c.method]
 		if !ok {

@@ -42,10 +42,7 @@ const topPoller = "name:string state:string id:uint64 run_count:uint64 busy_coun
 
 // TestTopContract compares the results of methods with what spdk_top reads.
 func TestTopContract(t *testing.T) {
-	methods := map[string]rpc.MethodInfo{}
-	for _, m := range rpc.Methods() {
-		methods[m.Name] = m
-	}
+	methods := methodsByName()
 	for _, c := range topContract {
 		m, ok := methods[c.method]
 		if !ok {

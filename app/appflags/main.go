@@ -116,7 +116,7 @@ func run(name string, args []string, own *FlagSet, start app.StartFunc, stdout, 
 		fmt.Fprintf(stdout, "%s: %s\n", name, app.VersionString())
 		return ExitOK
 	case err != nil:
-		fmt.Fprintf(stderr, "%s: %s\n", name, oneLine(err))
+		fmt.Fprintf(stderr, "%s: %s\n", name, OneLine(err))
 		return ExitUsage
 	}
 	if notice := f.Notice(); notice != "" {
@@ -127,11 +127,13 @@ func run(name string, args []string, own *FlagSet, start app.StartFunc, stdout, 
 	err = app.Run(o, start)
 	logged()
 	if err != nil {
-		fmt.Fprintf(stderr, "%s: %s\n", name, oneLine(err))
+		fmt.Fprintf(stderr, "%s: %s\n", name, OneLine(err))
 		return ExitFailed
 	}
 	return ExitOK
 }
 
-// oneLine is err's text, also if that is several errors joined, or repeats an argument of several lines.
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+// OneLine is err's text, also if that is several errors joined, or repeats an argument of several lines.
+//
+// Not in SPDK.
+func OneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

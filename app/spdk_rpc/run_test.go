@@ -6,8 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spdk-go/spdk-go/app"
-	"github.com/spdk-go/spdk-go/reactor"
+	"github.com/spdk-go/spdk-go/app/internal/apptest"
 	"github.com/spdk-go/spdk-go/rpc"
 )
 
@@ -38,33 +36,7 @@ func execute(stdin string, args ...string) outcome {
 func launch(t *testing.T) string {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "rpc.sock")
-	a, err := app.New(app.Options{
-		Name:                  "test",
-		NoPin:                 true,
-		CPUMask:               reactor.NewCpuset(0),
-		DisableSignalHandlers: true,
-		DisableCPUMaskLocks:   true,
-		RPCSocket:             socket,
-		WaitForRPC:            true,
-		Log:                   slog.New(slog.NewTextHandler(io.Discard, nil)),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	end := make(chan error, 1)
-	go func() {
-		if err := a.Start(func(*reactor.Thread, *app.App) error { return nil }); err != nil {
-			end <- err
-			return
-		}
-		end <- a.Wait()
-	}()
-	t.Cleanup(func() {
-		a.Stop(nil)
-		if err := <-end; err != nil {
-			t.Errorf("the application: %v", err)
-		}
-	})
+	apptest.Start(t, app.Options{RPCSocket: socket, WaitForRPC: true})
 	if got := execute("", "-s", socket, "-r", "100", "rpc_get_methods"); got.code != exitOK {
 		t.Fatalf("%+v", got)
 	}

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/spdk-go/spdk-go/app/appflags"
 	"github.com/spdk-go/spdk-go/app/ebpf"
 	"github.com/spdk-go/spdk-go/internal/ebpfmon"
 )
@@ -43,7 +44,7 @@ func (tg *target) startMonitor() {
 		return
 	}
 	if err := m.Start(tg.mon); err != nil {
-		fmt.Fprintf(tg.stderr, "%s: going on without --ebpf: %s\n", progName, oneLine(err))
+		fmt.Fprintf(tg.stderr, "%s: going on without --ebpf: %s\n", progName, appflags.OneLine(err))
 		return
 	}
 	if missing := m.Stats().Missing; missing != "" {

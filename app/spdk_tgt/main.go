@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -32,21 +31,18 @@ const progName = "spdk_tgt"
 
 // Exit codes.
 const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
+	exitOK     = appflags.ExitOK
+	exitFailed = appflags.ExitFailed
+	exitUsage  = appflags.ExitUsage
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
-
-// oneLine is err's text, also if that is several errors joined, or repeats an argument of several lines.
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // run is main with its surroundings passed in.
 func run(args []string, stdout, stderr io.Writer) int {
 	in, s, err := begin()
 	if err != nil {
-		fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
+		fmt.Fprintf(stderr, "%s: %s\n", progName, appflags.OneLine(err))
 		return exitFailed
 	}
 	if s != nil && s.Outside {
@@ -65,22 +61,22 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stdout, "%s: %s\n", progName, app.VersionString())
 		return exitOK
 	case err != nil:
-		fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
+		fmt.Fprintf(stderr, "%s: %s\n", progName, appflags.OneLine(err))
 		return exitUsage
 	}
 	if cfg.ring == fusedev.RingOn && in == nil {
 		if err := fusedev.EnableRing(); err != nil {
-			fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
+			fmt.Fprintf(stderr, "%s: %s\n", progName, appflags.OneLine(err))
 			return exitFailed
 		}
 	}
 	mon, refused := openMonitor(cfg, s)
 	if refused != nil {
-		fmt.Fprintf(stderr, "%s: going on without --ebpf: %s\n", progName, oneLine(refused))
+		fmt.Fprintf(stderr, "%s: going on without --ebpf: %s\n", progName, appflags.OneLine(refused))
 	}
 	c, err := contain(cfg, in, s, mon)
 	if err != nil {
-		fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
+		fmt.Fprintf(stderr, "%s: %s\n", progName, appflags.OneLine(err))
 		return exitFailed
 	}
 	defer c.end(stderr)
@@ -101,7 +97,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	err = app.Run(o, func(_ *reactor.Thread, a *app.App) error { return tgt.start(a) })
 	logged()
 	if err != nil {
-		fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
+		fmt.Fprintf(stderr, "%s: %s\n", progName, appflags.OneLine(err))
 		return exitFailed
 	}
 	return exitOK

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/spdk-go/spdk-go/app"
+	"github.com/spdk-go/spdk-go/app/appflags"
 	"github.com/spdk-go/spdk-go/app/fusemount"
 	"github.com/spdk-go/spdk-go/app/metrics"
 	"github.com/spdk-go/spdk-go/internal/ebpfmon"
@@ -205,7 +206,7 @@ func (c *containment) prepare(cfg *config) (err error) {
 	case err != nil && (!cfg.o.RPCSocketOptional || cfg.o.WaitForRPC):
 		return err
 	case err != nil:
-		c.noSocket = oneLine(err)
+		c.noSocket = appflags.OneLine(err)
 	}
 	return nil
 }
@@ -444,7 +445,7 @@ func (c *containment) end(stderr io.Writer) {
 		return
 	}
 	if err := c.host.End(); err != nil {
-		fmt.Fprintf(stderr, "%s: locks could not be given back: %s\n", progName, oneLine(err))
+		fmt.Fprintf(stderr, "%s: locks could not be given back: %s\n", progName, appflags.OneLine(err))
 	}
 }
 

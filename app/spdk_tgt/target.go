@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spdk-go/spdk-go/app"
+	"github.com/spdk-go/spdk-go/app/appflags"
 	"github.com/spdk-go/spdk-go/app/ebpf"
 	"github.com/spdk-go/spdk-go/app/fusemount"
 	"github.com/spdk-go/spdk-go/internal/ebpfmon"
@@ -98,7 +99,7 @@ func (tg *target) sayReady(mounts *fusemount.Manager) {
 	case tg.jail.noSocket != "":
 		fmt.Fprintf(tg.stdout, "%s: no RPC server: %s (see -r)\n", progName, tg.jail.noSocket)
 	case err != nil:
-		fmt.Fprintf(tg.stdout, "%s: no RPC server: %s (see -r)\n", progName, oneLine(err))
+		fmt.Fprintf(tg.stdout, "%s: no RPC server: %s (see -r)\n", progName, appflags.OneLine(err))
 	case tg.a.RPCSocket() != "":
 		fmt.Fprintf(tg.stdout, "%s: RPC server at %s\n", progName, tg.a.RPCSocket())
 	}
@@ -208,7 +209,7 @@ func (tg *target) unmountAll(mounts *fusemount.Manager) {
 		// What still uses a dispatcher keeps everything from being taken down in order; the kernel cleans up after the
 		// process.
 		tg.reportHangs()
-		fmt.Fprintf(tg.stderr, "%s: %s; giving up\n", progName, oneLine(err))
+		fmt.Fprintf(tg.stderr, "%s: %s; giving up\n", progName, appflags.OneLine(err))
 		tg.logged()
 		os.Exit(exitFailed)
 	}

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
 	"path/filepath"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"github.com/gdamore/tcell/v2"
 
 	"github.com/spdk-go/spdk-go/app"
+	"github.com/spdk-go/spdk-go/app/internal/apptest"
 	_ "github.com/spdk-go/spdk-go/modules/null"
 	"github.com/spdk-go/spdk-go/reactor"
 	"github.com/spdk-go/spdk-go/rpc"
@@ -23,28 +22,7 @@ import (
 // launch starts an application at a socket and returns what ends it.
 func launch(t *testing.T, socket string, wait bool) (stop func()) {
 	t.Helper()
-	a, err := app.New(app.Options{
-		Name:                  "test",
-		NoPin:                 true,
-		CPUMask:               reactor.NewCpuset(0),
-		Mode:                  reactor.ModeInterrupt,
-		DisableSignalHandlers: true,
-		DisableCPUMaskLocks:   true,
-		RPCSocket:             socket,
-		WaitForRPC:            wait,
-		Log:                   slog.New(slog.NewTextHandler(io.Discard, nil)),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	end := make(chan error, 1)
-	go func() {
-		if err := a.Start(func(*reactor.Thread, *app.App) error { return nil }); err != nil {
-			end <- err
-			return
-		}
-		end <- a.Wait()
-	}()
+	stop = apptest.Start(t, app.Options{Mode: reactor.ModeInterrupt, RPCSocket: socket, WaitForRPC: wait})
 	eventually(t, "no socket", func() bool {
 		nc, err := net.Dial("unix", socket)
 		if err == nil {
@@ -52,17 +30,6 @@ func launch(t *testing.T, socket string, wait bool) (stop func()) {
 		}
 		return err == nil
 	})
-	stopped := false
-	stop = func() {
-		if !stopped {
-			stopped = true
-			a.Stop(nil)
-			if err := <-end; err != nil {
-				t.Errorf("the application: %v", err)
-			}
-		}
-	}
-	t.Cleanup(stop)
 	return stop
 }
 

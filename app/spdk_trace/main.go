@@ -17,11 +17,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/spdk-go/spdk-go/app"
+	"github.com/spdk-go/spdk-go/app/appflags"
 	"github.com/spdk-go/spdk-go/trace"
 )
 
@@ -29,9 +29,9 @@ const progName = "spdk_trace"
 
 // Exit codes.
 const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
+	exitOK     = appflags.ExitOK
+	exitFailed = appflags.ExitFailed
+	exitUsage  = appflags.ExitUsage
 )
 
 func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) }
@@ -47,7 +47,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stdout, "%s: %s\n", progName, app.VersionString())
 		return exitOK
 	case err != nil:
-		fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
+		fmt.Fprintf(stderr, "%s: %s\n", progName, appflags.OneLine(err))
 		return exitUsage
 	}
 	if c.record {
@@ -56,13 +56,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = c.show(stdout, stderr)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "%s: %s\n", progName, oneLine(err))
+		fmt.Fprintf(stderr, "%s: %s\n", progName, appflags.OneLine(err))
 		return exitFailed
 	}
 	return exitOK
 }
-
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // show prints a trace.
 func (c *config) show(stdout, stderr io.Writer) error {
